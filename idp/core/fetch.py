@@ -1,0 +1,298 @@
+"""Fetching documents from addresses that somebody else chose: `jwks_uri`, `sector_identifier_uri`, metadata.
+
+Whoever registers such a URL decides where we connect to. So the name is resolved once, every address it
+has is checked, and the connection goes to an address that was checked: DNS cannot change its mind in
+between. Redirects are not followed, and everything has a limit.
+"""
+
+import http.client
+import ipaddress
+import re
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+
+from idp.core.errors import IdpError
+from idp.core.settings import Fetch
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Resolver = Callable[[str, int], list[str]]
+
+MAX_URL_LENGTH = 2048
+
+# What `is_global` of the standard library lets pass, or lets pass in some of its versions.
+_SPECIAL_USE = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "0.0.0.0/8",
+        "100.64.0.0/10",  # shared address space, RFC 6598
+        "169.254.0.0/16",  # link-local, with the clouds' metadata services
+        "192.0.0.0/24",
+        "192.88.99.0/24",  # 6to4 relays
+        "198.18.0.0/15",  # benchmarks
+        "224.0.0.0/4",
+        "240.0.0.0/4",
+        "::/96",  # unspecified, loopback, IPv4-compatible
+        "64:ff9b:1::/48",  # local-use translation, RFC 8215
+        "100::/64",
+        "2001::/23",  # Teredo, ORCHID, benchmarks
+        "2001:db8::/32",
+        "2002::/16",  # 6to4: an IPv4 address inside
+        "3fff::/20",
+        "5f00::/16",
+        "fc00::/7",
+        "fe80::/10",
+        "fec0::/10",
+        "ff00::/8",
+    )
+)
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_HOST_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?", re.IGNORECASE)
+_NUMBER = re.compile(r"\d+|0x[0-9a-f]*", re.IGNORECASE)
+_JSON = re.compile(r"application/(?:[a-z0-9!#$&^_.-]+\+)?json", re.IGNORECASE)
+
+
+class FetchError(IdpError):
+    """The document was not fetched; the message says why, without telling what else is in our network."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    is_tls: bool
+    host: str
+    port: int
+    path: str
+
+    @property
+    def host_header(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.is_tls else 80) else f"{host}:{self.port}"
+
+
+class Fetcher:
+    """Fetches JSON over HTTPS from public addresses. Safe to share among threads."""
+
+    def __init__(self, settings: Fetch, allow_loopback: bool = False, resolve: Resolver | None = None) -> None:
+        """`allow_loopback` (development) lets this machine be reached, also over plain HTTP.
+
+        `resolve` turns a host and port into addresses; the system's resolver by default. Raises OSError if
+        the CA bundle of the settings cannot be read.
+        """
+        self._settings = settings
+        self._allow_loopback = allow_loopback
+        self._resolve = resolve or _system_resolver
+        self._allowed = tuple(ipaddress.ip_network(network) for network in settings.allowed_networks)
+        self._tls = ssl.create_default_context()
+        if settings.ca_bundle is not None:
+            self._tls.load_verify_locations(cafile=settings.ca_bundle)
+
+    def get_json(self, url: str) -> dict[str, Any]:
+        """The JSON object at `url`. Raises FetchError."""
+        target = _parse(url)
+        deadline = time.monotonic() + self._settings.timeout
+        addresses = self._checked_addresses(target, deadline)
+        try:
+            with self._connected(target, addresses, deadline) as connection:
+                body = _read(connection, target, self._settings.max_bytes)
+            _left(deadline)
+        except TimeoutError:
+            raise FetchError(f"{target.host} took too long") from None
+        except ssl.SSLCertVerificationError as error:
+            raise FetchError(f"{target.host} has no valid certificate: {error.verify_message}") from error
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            if time.monotonic() >= deadline:
+                raise FetchError(f"{target.host} took too long") from None
+            raise FetchError(f"{target.host} could not be read: {type(error).__name__}") from error
+        return _json_object(body)
+
+    def _checked_addresses(self, target: _Target, deadline: float) -> list[str]:
+        """The addresses of the host. Every one of them must be fit to be connected to."""
+        try:
+            found = _within(deadline, lambda: self._resolve(target.host, target.port))
+        except TimeoutError:
+            raise FetchError(f"{target.host} could not be resolved in time") from None
+        except (OSError, UnicodeError):
+            found = []
+        if not found:
+            raise FetchError(f"{target.host} has no address")
+        for text in found:
+            try:
+                address = ipaddress.ip_address(text)
+            except ValueError:
+                raise FetchError(f"{target.host} has an unusable address") from None
+            self._check(address, target)
+        return found
+
+    def _check(self, address: Address, target: _Target) -> None:
+        is_loopback = _embedded(address).is_loopback
+        if not target.is_tls and not (self._allow_loopback and is_loopback):
+            raise FetchError("only https is fetched")
+        if is_loopback and self._allow_loopback:
+            return
+        if any(candidate in network for candidate in (address, _embedded(address)) for network in self._allowed):
+            return
+        if not is_public(address):
+            raise FetchError(f"{target.host} is not on the public Internet")
+
+    @contextmanager
+    def _connected(
+        self, target: _Target, addresses: list[str], deadline: float
+    ) -> Iterator[http.client.HTTPConnection]:
+        channel = _connect(addresses, target.port, deadline)
+        if target.is_tls:
+            channel = self._tls.wrap_socket(channel, server_hostname=target.host, do_handshake_on_connect=False)
+        # The timeout of a socket starts anew with every byte. This one does not.
+        guillotine = threading.Timer(max(0, deadline - time.monotonic()), _cut, (channel,))
+        guillotine.daemon = True
+        guillotine.start()
+        connection = http.client.HTTPConnection(target.host, target.port)
+        connection.sock = channel
+        try:
+            if isinstance(channel, ssl.SSLSocket):
+                channel.do_handshake()
+            yield connection
+        finally:
+            guillotine.cancel()
+            connection.close()
+
+
+def is_public(address: Address) -> bool:
+    """True for an address of the public Internet, by the IANA special-purpose registries (RFC 6890).
+
+    An IPv4 address inside an IPv6 one (mapped; NAT64, RFC 6052) is judged by itself.
+    """
+    inner = _embedded(address)
+    return inner.is_global and not any(inner in network for network in _SPECIAL_USE)
+
+
+def _embedded(address: Address) -> Address:
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return address.ipv4_mapped
+        if address in _NAT64:
+            return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address
+
+
+def _parse(url: str) -> _Target:
+    """Take the URL apart. Raises FetchError for anything that another parser might understand differently."""
+    if len(url) > MAX_URL_LENGTH or not url.isascii() or re.search(r"[\x00-\x20\x7f\\]", url):
+        raise FetchError("the URL is malformed")
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise FetchError("the URL is malformed") from None
+    if parts.scheme not in ("https", "http"):
+        raise FetchError("only https is fetched")
+    if "@" in parts.netloc or parts.fragment or port == 0 or not _is_host(host):
+        raise FetchError("the URL is malformed")
+    is_tls = parts.scheme == "https"
+    path = parts.path or "/"
+    return _Target(
+        is_tls=is_tls,
+        host=host,
+        port=port or (443 if is_tls else 80),
+        path=f"{path}?{parts.query}" if parts.query else path,
+    )
+
+
+def _is_host(host: str) -> bool:
+    """A name, or an address in its usual notation: not 2130706433, 0x7f.1, 127.1 or fe80::1%eth0."""
+    try:
+        return "%" not in host and bool(ipaddress.ip_address(host))
+    except ValueError:
+        labels = host.rstrip(".").split(".")
+        return len(host) <= 254 and bool(_HOST_NAME.fullmatch(host)) and not _NUMBER.fullmatch(labels[-1])
+
+
+def _system_resolver(host: str, port: int) -> list[str]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(entry[4][0]) for entry in found]
+
+
+def _within(deadline: float, work: Callable[[], list[str]]) -> list[str]:
+    """Run what has no timeout of its own in a thread that may outlive us. Raises TimeoutError."""
+    result: Future[list[str]] = Future()
+
+    def run() -> None:
+        try:
+            result.set_result(work())
+        except BaseException as error:
+            result.set_exception(error)
+
+    threading.Thread(target=run, name="resolver", daemon=True).start()
+    return result.result(timeout=_left(deadline))
+
+
+def _left(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+def _connect(addresses: list[str], port: int, deadline: float) -> socket.socket:
+    """Connect to the first address that answers; each may take its share of the time that is left."""
+    trouble: OSError = TimeoutError()
+    for number, address in enumerate(addresses):
+        patience = _left(deadline) / (len(addresses) - number)
+        try:
+            channel = socket.create_connection((address, port), timeout=patience)
+        except OSError as error:
+            trouble = error
+        else:
+            channel.settimeout(_left(deadline))
+            return channel
+    raise trouble
+
+
+def _cut(channel: socket.socket) -> None:
+    # Not SSLSocket.shutdown: that would go on in the clear.
+    with suppress(OSError):
+        socket.socket.shutdown(channel, socket.SHUT_RDWR)
+
+
+def _read(connection: http.client.HTTPConnection, target: _Target, max_bytes: int) -> bytes:
+    headers = {
+        "Host": target.host_header,
+        "Accept": "application/json",
+        # A compressed answer could be larger than its size says.
+        "Accept-Encoding": "identity",
+        "User-Agent": "idp",
+        "Connection": "close",
+    }
+    connection.request("GET", target.path, headers=headers)
+    response = connection.getresponse()
+    if response.status != 200:
+        kind = "a redirect, which is not followed" if 300 <= response.status < 400 else "no document"
+        raise FetchError(f"{target.host} answered {response.status}: {kind}")
+    if response.getheader("Content-Encoding", "identity").lower() != "identity":
+        raise FetchError(f"{target.host} sent a compressed answer")
+    if not _JSON.fullmatch(response.getheader("Content-Type", "").partition(";")[0].strip()):
+        raise FetchError(f"{target.host} did not answer in JSON")
+    body = response.read(max_bytes + 1)
+    if len(body) > max_bytes:
+        raise FetchError(f"{target.host} sent more than {max_bytes} bytes")
+    if response.length:
+        raise FetchError(f"{target.host} hung up early")
+    return body
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise FetchError(f"the document is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise FetchError("the document is not a JSON object")
+    return document

@@ -1,0 +1,302 @@
+"""Typed settings, all of them, from the environment (prefix `IDP_`, `__` for nesting).
+
+Any secret may be given as a file instead: `IDP_SECRET_KEY_FILE=/run/secrets/key`. Unknown keys refuse to
+start, because a misspelled security setting that is silently ignored is worse than no server.
+"""
+
+import ipaddress
+import os
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, get_args
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from idp.core.errors import ConfigurationError
+
+PREFIX = "IDP_"
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+SigningAlgorithm = Literal["RS256", "PS256", "ES256", "EdDSA"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Lifetimes(_Section):
+    """How long things live, in seconds."""
+
+    authorization_code: int = Field(60, ge=5, le=600)
+    access_token: int = Field(300, ge=30, le=86400)
+    id_token: int = Field(300, ge=30, le=86400)
+    refresh_token_idle: int = Field(14 * 86400, ge=60)
+    refresh_token_absolute: int = Field(90 * 86400, ge=60)
+    refresh_token_race_grace: int = Field(30, ge=0, le=120)
+    session_idle: int = Field(7 * 86400, ge=60)
+    session_absolute: int = Field(30 * 86400, ge=60)
+    interaction: int = Field(600, ge=10)
+    interaction_restart: int = Field(86400, ge=60)
+    client_assertion: int = Field(300, ge=30, le=600)
+
+
+class Keys(_Section):
+    """Signing keys. Durations in seconds."""
+
+    algorithms: tuple[SigningAlgorithm, ...] = ("RS256", "PS256", "ES256", "EdDSA")
+    rsa_bits: int = Field(2048, ge=2048, le=8192)
+    publish_before_use: int = Field(3600, ge=0)
+    rotate_every: int = Field(90 * 86400, ge=0)
+    jwks_max_age: int = Field(300, ge=0)
+
+    @field_validator("algorithms")
+    @classmethod
+    def _rs256_is_required(cls, value: tuple[SigningAlgorithm, ...]) -> tuple[SigningAlgorithm, ...]:
+        # OpenID Connect Discovery §3: RS256 must be among the ID token algorithms.
+        if "RS256" not in value:
+            raise ValueError("must include RS256 (OpenID Connect Discovery §3)")
+        return tuple(dict.fromkeys(value))
+
+
+class Throttle(_Section):
+    """Guessing limits; see `services/limits`. Durations in seconds."""
+
+    free_failures: int = Field(5, ge=1)
+    first_delay: int = Field(30, ge=1)
+    longest_delay: int = Field(3600, ge=1)
+    disable_after: int = Field(100, ge=5)
+    address_failures: int = Field(20, ge=1)
+    address_window: int = Field(600, ge=1)
+    totp_tries_per_interaction: int = Field(5, ge=1)
+    totp_tries_per_hour: int = Field(10, ge=1)
+
+
+class PasswordSettings(_Section):
+    """Password rules (NIST SP 800-63B) and the cost of Argon2id (RFC 9106)."""
+
+    minimum_length: int = Field(15, ge=8, le=64)
+    maximum_length: int = Field(256, ge=64, le=1024)
+    argon2_memory_kib: int = Field(19456, ge=8)
+    argon2_iterations: int = Field(2, ge=1)
+    argon2_parallelism: int = Field(1, ge=1)
+    argon2_concurrency: int = Field(1, ge=1, le=64)
+
+
+class Fetch(_Section):
+    """Outbound HTTP; see `core/fetch`."""
+
+    allowed_networks: tuple[str, ...] = ()
+    ca_bundle: Path | None = None
+    timeout: float = Field(3.0, gt=0, le=10)
+    max_bytes: int = Field(64 * 1024, ge=1024)
+
+    @field_validator("allowed_networks")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _checked_networks(value)
+
+
+class Features(_Section):
+    """Switches. What is off answers as if it did not exist, and discovery does not mention it."""
+
+    opaque_access_tokens: bool = True
+
+
+class Settings(_Section):
+    """The whole configuration of one process. Frozen; build it with `load_settings()`."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    environment: Literal["development", "production"] = "development"
+    issuer: str = "http://localhost:8000"
+    database_url: str = "sqlite:///var/idp.db"
+    redis_url: SecretStr | None = None
+    keys_dir: Path = Path("keys")
+    secret_key: SecretStr | None = None
+    previous_secret_keys: tuple[SecretStr, ...] = ()
+    key_encryption_key: SecretStr | None = None
+    previous_key_encryption_keys: tuple[SecretStr, ...] = ()
+    smtp_url: SecretStr | None = None
+    mail_from: str = "idp <no-reply@localhost>"
+    trusted_proxies: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    """Further Host header values to answer for, such as a service name inside a cluster."""
+    default_locale: Literal["en", "de"] = "en"
+    product_name: str = "idp"
+    support_url: str | None = None
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    database_pool_size: int = Field(10, ge=1, le=200)
+
+    lifetimes: Lifetimes = Lifetimes()
+    keys: Keys = Keys()
+    throttle: Throttle = Throttle()
+    passwords: PasswordSettings = PasswordSettings()
+    fetch: Fetch = Fetch()
+    features: Features = Features()
+
+    @field_validator("issuer")
+    @classmethod
+    def _issuer_is_a_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must be an absolute http(s) URL")
+        if parts.query or parts.fragment or "@" in parts.netloc:
+            raise ValueError("must have no query, fragment or user (RFC 8414 §2)")
+        if value.endswith("/"):
+            raise ValueError("must not end with a slash: the issuer is compared byte by byte")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _checked_networks(value)
+
+    @model_validator(mode="after")
+    def _production_is_safe(self) -> "Settings":
+        if self.environment != "production":
+            return self
+        problems = []
+        if self.secret_key is None:
+            problems.append("IDP_SECRET_KEY is missing: set it to at least 32 random characters")
+        if self.key_encryption_key is None and not (self.keys_dir / "kek").is_file():
+            problems.append(
+                "there is no key-encryption key: set IDP_KEY_ENCRYPTION_KEY (32 bytes, base64url) or mount "
+                f"a file 'kek' in IDP_KEYS_DIR ({self.keys_dir})"
+            )
+        if not self.issuer.startswith("https://") and not self.issuer_is_loopback:
+            problems.append(f"IDP_ISSUER is '{self.issuer}': set it to the public https:// URL")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    @property
+    def issuer_is_loopback(self) -> bool:
+        """True if only this machine can reach the issuer."""
+        return urlsplit(self.issuer).hostname in LOOPBACK_HOSTS
+
+    @property
+    def is_https(self) -> bool:
+        """True if browsers reach us over TLS; decides Secure and `__Host-` cookies, and HSTS."""
+        return self.issuer.startswith("https://")
+
+    @property
+    def is_production(self) -> bool:
+        """True in production mode, where development conveniences are absent."""
+        return self.environment == "production"
+
+    @cached_property
+    def issuer_path(self) -> str:
+        """The path of the issuer without a trailing slash; empty for most deployments."""
+        return urlsplit(self.issuer).path
+
+    def url(self, path: str) -> str:
+        """An absolute URL of ours. `path` starts with a slash. Never built from a Host header."""
+        return self.issuer + path
+
+
+def _checked_networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    for network in value:
+        ipaddress.ip_network(network)
+    return value
+
+
+def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+    """Read the settings from the environment.
+
+    `overrides` win over the environment (command-line options, tests). Raises ConfigurationError with one
+    sentence per problem; secrets never appear in it.
+    """
+    environ = dict(os.environ if environ is None else environ)
+    values = _from_environment(environ)
+    values.update(overrides)
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise ConfigurationError("\n".join(_sentences(error))) from None
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    """The `IDP_` variables as (nested) values, with `*_FILE` read. Raises ConfigurationError on unknown keys."""
+    values: dict[str, Any] = {}
+    unknown = []
+    for name, raw in sorted(environ.items()):
+        if not name.startswith(PREFIX):
+            continue
+        path = name[len(PREFIX) :].lower().split("__")
+        if path[-1].endswith("_file") and _field(path) is None:
+            path[-1] = path[-1].removesuffix("_file")
+            if _field(path) is not None:
+                raw = _read_file(name, raw)
+        annotation = _field(path)
+        if annotation is None:
+            unknown.append(name)
+            continue
+        if raw == "":
+            continue
+        target = values
+        for part in path[:-1]:
+            target = target.setdefault(part, {})
+        target[path[-1]] = _split(raw) if "tuple" in str(annotation) else raw
+    if unknown:
+        raise ConfigurationError(
+            "unknown settings: " + ", ".join(unknown) + " (see docs/reference/settings.md for the names)"
+        )
+    return values
+
+
+def _field(path: list[str]) -> Any | None:
+    model: Any = Settings
+    for part in path:
+        fields = getattr(model, "model_fields", None)
+        if not fields or part not in fields:
+            return None
+        model = fields[part].annotation
+    is_section = isinstance(model, type) and issubclass(model, BaseModel)
+    return None if is_section else model
+
+
+def _split(raw: str) -> list[str]:
+    return [item for item in raw.replace(",", " ").split() if item]
+
+
+def _read_file(name: str, path: str) -> str:
+    try:
+        return Path(path).read_text().rstrip("\r\n")
+    except OSError as error:
+        raise ConfigurationError(f"{name} names a file that cannot be read: {error.strerror}: {path}") from None
+
+
+def _sentences(error: ValidationError) -> Iterator[str]:
+    for problem in error.errors(include_url=False, include_input=False):
+        message = problem["msg"].removeprefix("Value error, ")
+        if problem["loc"]:
+            name = PREFIX + "__".join(str(part) for part in problem["loc"]).upper()
+            yield f"{name}: {message}"
+        else:
+            yield message
+
+
+def describe_settings() -> Iterator[tuple[str, str, str, str]]:
+    """Yield (name, type, default, section's docstring) for every setting; the reference page is made of it."""
+    yield from _describe(Settings, PREFIX)
+
+
+def _describe(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str, str]]:
+    doc = (model.__doc__ or "").strip().splitlines()[0]
+    for name, field in model.model_fields.items():
+        annotation = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield from _describe(annotation, f"{prefix}{name.upper()}__")
+            continue
+        choices = [arg for arg in get_args(annotation) if isinstance(arg, str)]
+        kind = " | ".join(choices) if choices else getattr(annotation, "__name__", str(annotation))
+        yield prefix + name.upper(), kind, str(field.default), doc

@@ -1,0 +1,216 @@
+"""Redis while it answers, the SQL database while it does not."""
+
+import threading
+import time
+from collections.abc import Callable
+from enum import Enum
+from typing import Final, Literal, TypeVar
+
+import structlog
+
+from idp.core.errors import Unavailable
+from idp.storage.ephemeral.protocol import EphemeralStore, OutcomeUnknown
+
+RETRY_AFTER_SECONDS = 2.0
+AFTERMATH_SECONDS = 3600
+MAX_VOID_KEYS = 50_000
+
+_log = structlog.get_logger(__name__)
+_T = TypeVar("_T")
+
+
+class _Down(Enum):
+    """The answer of a primary that gave none."""
+
+    DOWN = "down"
+
+
+DOWN: Final = _Down.DOWN
+
+
+class FallbackStore:
+    """An `EphemeralStore` that survives the loss of its primary.
+
+    A value lives in one store or the other, never in both: it goes to the secondary only if the primary
+    certainly did not take it. If the primary falls silent in the middle of a change, nobody can know
+    whether it was made; that one call raises OutcomeUnknown, and those after it use the secondary.
+
+    What the primary does not have is looked up in the secondary, always, because another process may have
+    lost its way to the primary while this one had not. What was in a primary that cannot be reached is
+    absent. What is changed in the meantime is removed from the primary before it is used again, so that
+    nothing old comes back.
+
+    `put_if_absent` is decided in the secondary even while the primary is well: a replay must not be accepted
+    because the primary forgot. Do not `put` a key that is also used with `put_if_absent`.
+    """
+
+    def __init__(
+        self, primary: EphemeralStore, secondary: EphemeralStore, retry_after: float = RETRY_AFTER_SECONDS
+    ) -> None:
+        """`retry_after`: seconds for which a primary that failed is left alone."""
+        self._primary = primary
+        self._secondary = secondary
+        self._breaker = _Breaker(primary, retry_after)
+
+    @property
+    def is_degraded(self) -> bool:
+        """True while the primary is not used."""
+        return self._breaker.is_open
+
+    def put(self, key: str, value: bytes, ttl: int) -> None:
+        """See `EphemeralStore.put`."""
+        if self._breaker.was_open_lately:
+            self._secondary.delete(key)
+        if self._ask(lambda store: store.put(key, value, ttl)) is DOWN:
+            self._breaker.void(key)
+            self._secondary.put(key, value, ttl)
+
+    def put_if_absent(self, key: str, value: bytes, ttl: int) -> bool:
+        """See `EphemeralStore.put_if_absent`."""
+        if self._ask(lambda store: store.get(key), repeatable=True) not in (None, DOWN):
+            return False
+        return self._secondary.put_if_absent(key, value, ttl)
+
+    def get(self, key: str) -> bytes | None:
+        """See `EphemeralStore.get`."""
+        value = self._ask(lambda store: store.get(key), repeatable=True)
+        return self._secondary.get(key) if value is None or value is DOWN else value
+
+    def take(self, key: str) -> bytes | None:
+        """See `EphemeralStore.take`."""
+        value = self._ask(lambda store: store.take(key))
+        if value is DOWN:
+            self._breaker.void(key)
+        return self._secondary.take(key) if value is None or value is DOWN else value
+
+    def compare_and_set(self, key: str, expected: bytes, value: bytes, ttl: int) -> bool:
+        """See `EphemeralStore.compare_and_set`."""
+        replaced = self._ask(lambda store: store.compare_and_set(key, expected, value, ttl))
+        if replaced is True:
+            return True
+        if replaced is DOWN:
+            self._breaker.void(key)
+        return self._secondary.compare_and_set(key, expected, value, ttl)
+
+    def delete(self, key: str) -> None:
+        """See `EphemeralStore.delete`."""
+        # `take` tells whether the value was there, which spares the secondary most of the time.
+        removed = self._ask(lambda store: store.take(key), repeatable=True)
+        if removed is DOWN:
+            self._breaker.void(key)
+        if removed is None or removed is DOWN:
+            self._secondary.delete(key)
+
+    def increment(self, key: str, ttl: int) -> int:
+        """See `EphemeralStore.increment`. What was counted in the primary is not counted while it is away."""
+        count = self._ask(lambda store: store.increment(key, ttl), repeatable=True)
+        if count is DOWN:
+            return self._secondary.increment(key, ttl)
+        if not self._breaker.was_open_lately:
+            return count
+        return count + int(self._secondary.get(key) or 0)
+
+    def purge(self) -> int:
+        """See `EphemeralStore.purge`."""
+        return self._secondary.purge()
+
+    def ping(self) -> None:
+        """Raise Unavailable if the secondary does not answer: without the primary we can work."""
+        self._secondary.ping()
+
+    def _ask(self, question: Callable[[EphemeralStore], _T], *, repeatable: bool = False) -> _T | Literal[_Down.DOWN]:
+        """What the primary answers, or DOWN if it certainly changed nothing.
+
+        `repeatable` says that it does no harm if the primary did change something.
+        """
+        if not self._breaker.allows():
+            return DOWN
+        try:
+            return question(self._primary)
+        except OutcomeUnknown as error:
+            self._breaker.open(error)
+            if repeatable:
+                return DOWN
+            raise
+        except Unavailable as error:
+            self._breaker.open(error)
+            return DOWN
+
+
+class _Breaker:
+    """Keeps callers away from a primary that failed, and brings it back in a clean state."""
+
+    def __init__(self, primary: EphemeralStore, retry_after: float) -> None:
+        self._primary = primary
+        self._retry_after = retry_after
+        self._lock = threading.Lock()
+        self._probe = threading.Lock()
+        self._void: dict[str, None] = {}
+        self._next_try = 0.0
+        self._aftermath_ends = 0.0
+        self.is_open = False
+
+    @property
+    def was_open_lately(self) -> bool:
+        """True if the secondary may hold values that were put there instead of into the primary."""
+        return time.monotonic() < self._aftermath_ends
+
+    def allows(self) -> bool:
+        """True if the primary is to be asked. Now and then one caller finds out whether it is back."""
+        if not self.is_open:
+            return True
+        if time.monotonic() < self._next_try or not self._probe.acquire(blocking=False):
+            return False
+        try:
+            return self._recover()
+        finally:
+            self._probe.release()
+
+    def open(self, reason: Exception) -> None:
+        """Leave the primary alone for a while."""
+        with self._lock:
+            instant = time.monotonic()
+            self._next_try = instant + self._retry_after
+            self._aftermath_ends = instant + AFTERMATH_SECONDS
+            was_open, self.is_open = self.is_open, True
+        if not was_open:
+            _log.warning("ephemeral store degraded to SQL", reason=str(reason))
+
+    def void(self, key: str) -> None:
+        """Have the primary forget the key before it is used again."""
+        with self._lock:
+            if self.is_open:
+                self._void[key] = None
+                if len(self._void) > MAX_VOID_KEYS:
+                    # The oldest one: its value in the primary is the likeliest to have expired.
+                    del self._void[next(iter(self._void))]
+                return
+        # It came back between our question and now.
+        try:
+            self._primary.delete(key)
+        except Unavailable as error:
+            self.open(error)
+            self.void(key)
+
+    def _recover(self) -> bool:
+        try:
+            self._primary.ping()
+            while not self._close_if_clean():
+                for key in list(self._void):
+                    self._primary.delete(key)
+                    with self._lock:
+                        self._void.pop(key, None)
+        except Unavailable:
+            with self._lock:
+                self._next_try = time.monotonic() + self._retry_after
+            return False
+        _log.info("ephemeral store uses its primary again")
+        return True
+
+    def _close_if_clean(self) -> bool:
+        with self._lock:
+            if self._void:
+                return False
+            self.is_open = False
+            self._aftermath_ends = time.monotonic() + AFTERMATH_SECONDS
+            return True

@@ -1,0 +1,55 @@
+"""What the product needs from a store of short-lived values."""
+
+from typing import Protocol
+
+from idp.core.errors import Unavailable
+
+
+class OutcomeUnknown(Unavailable):
+    """The store fell silent after it was asked: the change may or may not have been made."""
+
+
+class EphemeralStore(Protocol):
+    """Short-lived values: Interactions, authorization codes, replay markers.
+
+    Implemented on Redis and on the SQL database; `tests/conformance` runs one suite on each. Every method
+    is atomic among all processes that share the store. `ttl` is in whole seconds, at least 1. An expired
+    value is absent, whether or not it has been purged. Keys are ASCII, `kind:identifier`, up to 200
+    characters. Every method raises `idp.core.errors.Unavailable` if the store cannot answer.
+    """
+
+    def put(self, key: str, value: bytes, ttl: int) -> None:
+        """Store `value`, replacing what was there."""
+        ...
+
+    def put_if_absent(self, key: str, value: bytes, ttl: int) -> bool:
+        """Store `value` unless the key is present; True if stored. The replay check of `jti` and the like."""
+        ...
+
+    def get(self, key: str) -> bytes | None:
+        """The value, or None."""
+        ...
+
+    def take(self, key: str) -> bytes | None:
+        """Remove and return the value: of any number of parallel callers, one gets it."""
+        ...
+
+    def compare_and_set(self, key: str, expected: bytes, value: bytes, ttl: int) -> bool:
+        """Replace the value if it still equals `expected`; True if replaced."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove the value if present."""
+        ...
+
+    def increment(self, key: str, ttl: int) -> int:
+        """Add one to a counter and return it. The first starts the `ttl`; later ones do not extend it."""
+        ...
+
+    def purge(self) -> int:
+        """Delete expired values; returns how many. Nothing to do where the store expires by itself."""
+        ...
+
+    def ping(self) -> None:
+        """Raise Unavailable if the store does not answer."""
+        ...

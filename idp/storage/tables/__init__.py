@@ -1,0 +1,34 @@
+"""Every table, one module per subject. They sit low so that foreign keys never tangle the rooms above."""
+
+from idp.storage.tables.access import Role, RoleAssignment
+from idp.storage.tables.audit import AuditEvent
+from idp.storage.tables.clients import ClientRow, ClientSecret, ResourceServerRow
+from idp.storage.tables.consents import ConsentRow
+from idp.storage.tables.credentials import PasswordCredential, TotpCredential
+from idp.storage.tables.ephemeral import EphemeralEntry
+from idp.storage.tables.keys import SigningKeyRow
+from idp.storage.tables.limits import ThrottleRow
+from idp.storage.tables.sessions import SessionRow
+from idp.storage.tables.tokens import TokenFamily
+from idp.storage.tables.users import UserEmail, UserRow
+from idp.storage.tables.versions import ConfigurationVersion
+
+__all__ = [
+    "AuditEvent",
+    "ClientRow",
+    "ClientSecret",
+    "ConfigurationVersion",
+    "ConsentRow",
+    "EphemeralEntry",
+    "PasswordCredential",
+    "ResourceServerRow",
+    "Role",
+    "RoleAssignment",
+    "SessionRow",
+    "SigningKeyRow",
+    "ThrottleRow",
+    "TokenFamily",
+    "TotpCredential",
+    "UserEmail",
+    "UserRow",
+]

@@ -1,0 +1,35 @@
+"""What proves who a user is."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, ForeignKey, LargeBinary, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from idp.core.clock import now
+from idp.core.randomness import new_id
+from idp.storage.db import Base
+
+
+class PasswordCredential(Base):
+    """A user's password: an encoded Argon2id hash over the peppered password."""
+
+    __tablename__ = "password_credentials"
+
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    hash: Mapped[str] = mapped_column(Text)
+    pepper_id: Mapped[str] = mapped_column(String(8))
+    changed_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class TotpCredential(Base):
+    """A time-based one-time password generator (RFC 6238). The seed is sealed."""
+
+    __tablename__ = "totp_credentials"
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    sealed_seed: Mapped[bytes] = mapped_column(LargeBinary)
+    last_step: Mapped[int] = mapped_column(BigInteger, default=0)
+    """The newest time step accepted; a step is accepted once (RFC 6238 §5.2)."""
+    confirmed_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(default=now)

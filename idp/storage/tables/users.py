@@ -1,0 +1,67 @@
+"""Users and their e-mail addresses."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Boolean, ForeignKey, Index, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from idp.core.clock import now
+from idp.core.randomness import new_id, new_subject
+from idp.storage.db import Base
+
+
+class UserRow(Base):
+    """A person. The claim columns are named as OpenID Connect Core §5.1 names them."""
+
+    __tablename__ = "users"
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_subject)
+    status: Mapped[str] = mapped_column(String(16), default="pending", index=True)
+
+    name: Mapped[str | None] = mapped_column(Text)
+    given_name: Mapped[str | None] = mapped_column(Text)
+    family_name: Mapped[str | None] = mapped_column(Text)
+    middle_name: Mapped[str | None] = mapped_column(Text)
+    nickname: Mapped[str | None] = mapped_column(Text)
+    preferred_username: Mapped[str | None] = mapped_column(Text)
+    profile: Mapped[str | None] = mapped_column(Text)
+    picture: Mapped[str | None] = mapped_column(Text)
+    website: Mapped[str | None] = mapped_column(Text)
+    gender: Mapped[str | None] = mapped_column(Text)
+    birthdate: Mapped[str | None] = mapped_column(String(10))
+    zoneinfo: Mapped[str | None] = mapped_column(String(64))
+    locale: Mapped[str | None] = mapped_column(String(35))
+    phone_number: Mapped[str | None] = mapped_column(String(32))
+    phone_number_verified: Mapped[bool] = mapped_column(Boolean, default=False)
+    address: Mapped[dict[str, Any] | None]
+
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    updated_at: Mapped[datetime] = mapped_column(default=now)
+    deactivated_at: Mapped[datetime | None]
+
+    emails: Mapped[list["UserEmail"]] = relationship(
+        back_populates="user", cascade="all, delete-orphan", lazy="selectin", order_by="UserEmail.created_at"
+    )
+
+
+class UserEmail(Base):
+    """An e-mail address of a user; `canonical` is what addresses are compared and found by."""
+
+    __tablename__ = "user_emails"
+    __table_args__ = (
+        Index(
+            "uq_user_emails_primary", "user_id", unique=True,
+            sqlite_where=text("is_primary"), postgresql_where=text("is_primary"),
+        ),
+    )  # fmt: skip
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    address: Mapped[str] = mapped_column(String(320))
+    canonical: Mapped[str] = mapped_column(String(320), unique=True)
+    is_primary: Mapped[bool] = mapped_column(Boolean, default=True)
+    verified_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+    user: Mapped[UserRow] = relationship(back_populates="emails")
