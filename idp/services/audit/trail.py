@@ -1,0 +1,167 @@
+"""Writing and reading audit events."""
+
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from sqlalchemy import insert, select
+
+from idp.core.clock import now
+from idp.core.events import Event
+from idp.core.randomness import new_id
+from idp.storage.db import reading, transaction
+from idp.storage.tables import AuditEvent
+
+JSON: TypeAlias = bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"] | None
+
+_LONGEST_TEXT = 1000
+_DEEPEST = 6
+_SECRET_NAMES = frozenset(
+    {
+        "assertion",
+        "authorization",
+        "cookie",
+        "code",
+        "code_verifier",
+        "csrf",
+        "jwt",
+        "key_encryption_key",
+        "otp",
+        "passphrase",
+        "pepper",
+        "private_key",
+        "seed",
+        "session_key",
+        "set_cookie",
+        "token",
+        "totp",
+        "user_code",
+        "device_code",
+        "id_token_hint",
+    }
+)
+_SECRET_ENDINGS = ("password", "secret", "_token", "_assertion", "_seed", "_cookie")
+
+_table = AuditEvent.__table__
+_INSERT = insert(AuditEvent)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """Where the current request comes from, as far as trusted proxies vouch for it."""
+
+    ip_address: str | None
+    user_agent: str | None
+    request_id: str | None
+
+
+request_context: ContextVar[RequestContext | None] = ContextVar("idp_request_context", default=None)
+"""Set by the web hooks for each request; empty in the worker and on the command line."""
+
+_NOWHERE = RequestContext(None, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """One stored event."""
+
+    id: str
+    at: datetime
+    event: str
+    actor: str
+    user_id: str | None
+    client_id: str | None
+    session_id: str | None
+    ip_address: str | None
+    user_agent: str | None
+    request_id: str | None
+    details: dict[str, Any]
+
+
+class AuditTrail:
+    """Appends to the trail and reads its end."""
+
+    def record(
+        self,
+        event: Event,
+        *,
+        actor: str | None = None,
+        user_id: str | None = None,
+        client_id: str | None = None,
+        session_id: str | None = None,
+        **details: JSON,
+    ) -> None:
+        """Remember a decision, in the caller's transaction so that the two stand or fall together.
+
+        `actor` defaults to the user, else the client, else `anonymous` in a request and `system` outside
+        one. Long text is clipped. Raises ValueError if a detail is named like a secret (`password`,
+        `code`, `refresh_token`), at any depth: secrets never enter the trail, not even hashed.
+        """
+        context = request_context.get()
+        row = {
+            "id": new_id(),
+            "at": now(),
+            "event": event.value,
+            "actor": _clip(actor or _default_actor(user_id, client_id, context), 300),
+            "user_id": _clip(user_id, 36),
+            "client_id": _clip(client_id, 255),
+            "session_id": _clip(session_id, 36),
+            "details": {name: _checked(name, value, _DEEPEST) for name, value in details.items()},
+            **_origin(context or _NOWHERE),
+        }
+        with transaction() as session:
+            session.execute(_INSERT, row)
+
+    def tail(self, limit: int = 100, event: Event | None = None, user_id: str | None = None) -> list[AuditRecord]:
+        """The newest events first, at most `limit`, optionally of one kind or about one user."""
+        query = select(*_table.c).order_by(_table.c.at.desc(), _table.c.id.desc()).limit(limit)
+        if event is not None:
+            query = query.where(_table.c.event == event.value)
+        if user_id is not None:
+            query = query.where(_table.c.user_id == user_id)
+        with reading() as session:
+            return [AuditRecord(**row) for row in session.execute(query).mappings()]
+
+
+def _default_actor(user_id: str | None, client_id: str | None, context: RequestContext | None) -> str:
+    if user_id is not None:
+        return f"user:{user_id}"
+    if client_id is not None:
+        return f"client:{client_id}"
+    return "system" if context is None else "anonymous"
+
+
+def _origin(context: RequestContext) -> dict[str, str | None]:
+    return {
+        "ip_address": _clip(context.ip_address, 45),
+        "user_agent": _clip(context.user_agent, _LONGEST_TEXT),
+        "request_id": _clip(context.request_id, 36),
+    }
+
+
+def _clip(text: str | None, longest: int) -> str | None:
+    """Text that both databases accept: no NUL, no lone surrogates, and no longer than its column."""
+    if text is None:
+        return None
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")[:longest]
+
+
+def _checked(name: str, value: JSON, depth: int) -> JSON:
+    if _names_a_secret(name):
+        raise ValueError(f"'{name}' must not go into the audit trail")
+    if depth == 0:
+        raise ValueError("audit details are nested too deeply")
+    if isinstance(value, str):
+        return _clip(value, _LONGEST_TEXT)
+    if isinstance(value, Mapping):
+        return {key: _checked(key, inner, depth - 1) for key, inner in value.items()}
+    if isinstance(value, Sequence):
+        return [_checked("", inner, depth - 1) for inner in value]
+    return value
+
+
+def _names_a_secret(name: str) -> bool:
+    plain = name.lower().replace("-", "_")
+    return plain in _SECRET_NAMES or plain.endswith(_SECRET_ENDINGS)

@@ -1,0 +1,1 @@
+"""Signing keys and the tokens they sign (RFC 7515, RFC 7517, RFC 7519)."""

@@ -1,0 +1,1 @@
+"""Guessing limits, counted in the database and shared by every worker."""

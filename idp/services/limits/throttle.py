@@ -1,0 +1,177 @@
+"""Guessing limits (NIST SP 800-63B-4 §3.2.2), decided by the database in one statement per counter.
+
+A guess reserves its failure before the password is looked at, and a right one gives it back. However many
+guesses arrive at once, on however many workers, no more of them are looked at than the limits allow.
+"""
+
+import hashlib
+import math
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import cast
+
+from sqlalchemy import CursorResult, Table, case, delete, select, update
+from sqlalchemy.orm import Session
+
+from idp.core.clock import now
+from idp.core.settings import Throttle as ThrottleSettings
+from idp.services.limits.addresses import address_group
+from idp.services.limits.counter import Counter
+from idp.storage.db import reading, transaction
+from idp.storage.tables import ThrottleRow
+
+_rows = cast(Table, ThrottleRow.__table__)
+
+_ACCOUNT_MEMORY = timedelta(days=365)
+"""How long the failures that switch an account off stay counted after the last of them."""
+_DEVICE_MEMORY = timedelta(days=1)
+"""How long after its last failure a device starts afresh; longer than the longest delay."""
+_LONGEST_PART = 72
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """May this guess be looked at? `retry_after` is in seconds, 0 if allowed or if waiting will not help."""
+
+    allowed: bool
+    retry_after: int = 0
+    disabled: bool = False
+    """The account had so many failures in a row that only an operator or a reset opens it again."""
+
+
+_ALLOWED = Verdict(True)
+
+
+class _Refused(Exception):
+    def __init__(self, verdict: Verdict) -> None:
+        self.verdict = verdict
+
+
+class Throttle:
+    """Counts failed sign-ins by account and device, by account, and by network address."""
+
+    def __init__(self, settings: ThrottleSettings) -> None:
+        self._disable_after = settings.disable_after
+        self._account = Counter(_ACCOUNT_MEMORY, limit=settings.disable_after, sliding=True)
+        self._device = Counter(
+            max(_DEVICE_MEMORY, timedelta(seconds=2 * settings.longest_delay)),
+            delays=_delays(settings.free_failures, settings.first_delay, settings.longest_delay),
+            sliding=True,
+        )
+        self._address = Counter(timedelta(seconds=settings.address_window), settings.address_failures)
+
+    def attempt(self, account: str | None, device: str | None, address: str | None) -> Verdict:
+        """Reserve one failure on every counter of this guess, or on none if any of them refuses.
+
+        Call it before the password is verified, and `succeeded` after a right one. `account` is the user
+        id, or `unknown_account(...)` where there is no such user, so that both look alike. `device` names
+        a browser that has signed in to this account before: guesses from elsewhere do not delay it.
+        """
+        moment = now()
+        try:
+            with transaction() as session, session.begin_nested():
+                # Always in this order: two guesses can wait for one another, but never in a circle.
+                if address:
+                    _reserve(session, self._address, _address_key(address), moment)
+                if account:
+                    if not self._account.reserve(session, _account_key(account), moment):
+                        raise _Refused(Verdict(False, disabled=True))
+                    _reserve(session, self._device, _device_key(account, device), moment)
+        except _Refused as refusal:
+            return refusal.verdict
+        return _ALLOWED
+
+    def succeeded(self, account: str | None, device: str | None, address: str | None) -> None:
+        """The guess was right: forget the failures of the account and device, give back the address's one."""
+        with transaction() as session:
+            if address:
+                _give_back(session, _address_key(address), now())
+            if account:
+                for key in (_account_key(account), _device_key(account, device)):
+                    session.execute(delete(_rows).where(_rows.c.key == key))
+
+    def unlock(self, account: str) -> None:
+        """Forget every failure of an account, on all devices; opens one that was switched off."""
+        key = _account_key(account)
+        with transaction() as session:
+            session.execute(delete(_rows).where(_rows.c.key == key))
+            session.execute(delete(_rows).where(_rows.c.key.startswith(key + ":", autoescape=True)))
+
+    def limited(self, key: str, limit: int, window: int) -> bool:
+        """Count one use of `key`; True if there were `limit` already within `window` seconds.
+
+        The window starts with the first use. A refused use is not counted.
+        """
+        counter = Counter(timedelta(seconds=window), limit)
+        with transaction() as session:
+            return not counter.reserve(session, _limit_key(key), now())
+
+    def release(self, key: str) -> None:
+        """Give back one use of a `limited` key, for uses that turned out harmless."""
+        with transaction() as session:
+            _give_back(session, _limit_key(key), now())
+
+    def is_disabled(self, account: str) -> bool:
+        """True if the account is switched off by too many failures."""
+        query = select(_rows.c.failures, _rows.c.expires_at).where(_rows.c.key == _account_key(account))
+        with reading() as session:
+            row = session.execute(query).one_or_none()
+        return row is not None and row.expires_at > now() and row.failures >= self._disable_after
+
+    def purge(self) -> int:
+        """Delete counters that no longer count; returns how many."""
+        with transaction() as session:
+            result = session.execute(delete(_rows).where(_rows.c.expires_at <= now()))
+        return result.rowcount if isinstance(result, CursorResult) else 0
+
+
+def unknown_account(canonical_identifier: str) -> str:
+    """The account of an identifier that nobody has: throttled like a user, and not stored in clear."""
+    return "unknown:" + hashlib.sha256(canonical_identifier.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _delays(free: int, first: int, longest: int) -> tuple[tuple[int, timedelta], ...]:
+    """After which failure to wait how long: the first delay, doubled each time, up to the longest."""
+    delays = []
+    failure, seconds = free, first
+    while seconds < longest:
+        delays.append((failure, timedelta(seconds=seconds)))
+        failure, seconds = failure + 1, seconds * 2
+    return (*delays, (failure, timedelta(seconds=longest)))
+
+
+def _reserve(session: Session, counter: Counter, key: str, moment: datetime) -> None:
+    """Add one failure. Raises _Refused, saying when to come back."""
+    if counter.reserve(session, key, moment):
+        return
+    until = _rows.c.expires_at if counter.limit is not None else _rows.c.blocked_until
+    reopens_at = session.execute(select(until).where(_rows.c.key == key)).scalar_one()
+    raise _Refused(Verdict(False, max(1, math.ceil((reopens_at - moment).total_seconds()))))
+
+
+def _give_back(session: Session, key: str, moment: datetime) -> None:
+    failures = case((_rows.c.failures > 0, _rows.c.failures - 1), else_=0)
+    session.execute(update(_rows).where(_rows.c.key == key, _rows.c.expires_at > moment).values(failures=failures))
+
+
+def _account_key(account: str) -> str:
+    return f"account:{_short(account)}"
+
+
+def _device_key(account: str, device: str | None) -> str:
+    return f"{_account_key(account)}:{_short(device) if device else 'unknown'}"
+
+
+def _address_key(address: str) -> str:
+    return f"address:{address_group(address)}"
+
+
+def _limit_key(key: str) -> str:
+    return f"limit:{_short(key)}"
+
+
+def _short(part: str) -> str:
+    """The part itself, or its hash where it is too long for the key or not plain ASCII."""
+    if len(part) <= _LONGEST_PART and part.isascii() and part.isprintable():
+        return part
+    return hashlib.sha256(part.encode("utf-8", "surrogatepass")).hexdigest()
