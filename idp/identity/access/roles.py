@@ -1,0 +1,92 @@
+"""Roles and who holds them."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import insert, select
+from sqlalchemy.exc import IntegrityError
+
+from idp.core.clock import now
+from idp.core.errors import Conflict, Invalid, NotFound
+from idp.core.events import Event
+from idp.core.randomness import new_id
+from idp.identity.locks import lock_user
+from idp.services.audit import AuditTrail
+from idp.storage.db import reading, transaction
+from idp.storage.tables import Role as RoleRow
+from idp.storage.tables import RoleAssignment
+
+LONGEST_DESCRIPTION: Final = 500
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A named set of duties."""
+
+    id: str
+    name: str
+    description: str
+    created_at: datetime
+
+
+class Roles:
+    """Roles and their assignments. Names go into the `roles` claim (RFC 9068 §2.2.3.1)."""
+
+    def __init__(self, audit: AuditTrail) -> None:
+        self._audit = audit
+
+    def create(self, name: str, description: str = "", *, actor: str = "operator") -> Role:
+        """Add a role. Raises Invalid, or Conflict if the name is taken."""
+        if not _NAME.fullmatch(name):
+            raise Invalid("a role's name has letters, digits, '.', '_', ':' and '-', up to 64", "name")
+        if len(description) > LONGEST_DESCRIPTION or not description.isprintable():
+            raise Invalid("a role's description is one line of up to 500 characters", "description")
+        role = Role(new_id(), name, description, now())
+        with transaction() as session:
+            try:
+                with session.begin_nested():
+                    session.execute(
+                        insert(RoleRow).values(
+                            id=role.id, name=name, description=description, created_at=role.created_at
+                        )
+                    )
+            except IntegrityError as error:
+                raise Conflict("there is a role of that name") from error
+            self._audit.record(Event.ROLE_CREATED, actor=actor, role=name)
+        return role
+
+    def assign(self, user_id: str, role_name: str, *, actor: str = "operator") -> None:
+        """Give the user a role; nothing happens if the user holds it. Raises NotFound."""
+        with transaction() as session:
+            if lock_user(session, user_id) is None:
+                raise NotFound("there is no such user")
+            role_id = session.execute(select(RoleRow.id).where(RoleRow.name == role_name)).scalar_one_or_none()
+            if role_id is None:
+                raise NotFound(f"there is no role '{role_name}'")
+            key = (RoleAssignment.user_id == user_id, RoleAssignment.role_id == role_id)
+            if session.execute(select(RoleAssignment.role_id).where(*key)).first() is not None:
+                return
+            session.execute(insert(RoleAssignment).values(user_id=user_id, role_id=role_id))
+            self._audit.record(Event.ROLE_ASSIGNED, actor=actor, user_id=user_id, role=role_name)
+
+    def of(self, user_id: str) -> tuple[str, ...]:
+        """The names of the user's roles, in alphabetical order."""
+        statement = (
+            select(RoleRow.name)
+            .join(RoleAssignment, RoleAssignment.role_id == RoleRow.id)
+            .where(RoleAssignment.user_id == user_id)
+            .order_by(RoleRow.name)
+        )
+        with reading() as session:
+            return tuple(session.execute(statement).scalars())
+
+    def list(self) -> Sequence[Role]:
+        """Every role, in alphabetical order."""
+        statement = select(RoleRow.id, RoleRow.name, RoleRow.description, RoleRow.created_at).order_by(RoleRow.name)
+        with reading() as session:
+            return [Role(*row) for row in session.execute(statement)]

@@ -1,0 +1,144 @@
+"""A registered client as the rest of the product sees it: a frozen record, safe to share between threads."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from joserfc.jwk import KeySet
+
+from idp.identity.clients.localized import in_language
+from idp.identity.clients.metadata import ClientMetadata
+from idp.identity.clients.public_keys import key_set
+from idp.identity.clients.redirect_uris import LoopbackTarget, host_of, loopback_target, loopback_targets
+from idp.identity.clients.resource_indicators import canonical_resource
+from idp.identity.clients.secret_vault import SecretVault, StoredSecret
+from idp.identity.clients.uris import LOOPBACK_HOSTS
+
+_LOOPBACK_NAMES = frozenset(host.strip("[]") for host in LOOPBACK_HOSTS)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Client:
+    """A registered client. Check `is_enabled` before granting anything (`ClientRegistry.get` says why)."""
+
+    client_id: str
+    name: str
+    metadata: ClientMetadata
+    is_enabled: bool
+    skip_consent: bool
+    require_pkce: bool
+    """Always true of public clients."""
+    rotate_refresh_tokens: bool
+    secrets: tuple[StoredSecret, ...]
+    """Newest first; expired ones may be among them."""
+    created_at: datetime
+    updated_at: datetime
+    vault: SecretVault = field(repr=False)
+
+    scopes: frozenset[str] | None = field(init=False)
+    """The scopes the client may ask for; None if registration names none, and the server's policy decides."""
+    resources: frozenset[str] | None = field(init=False)
+    """Canonical resource indicators the client may ask for; None if registration names none."""
+    key_set: KeySet | None = field(init=False, repr=False)
+    """The keys registered inline, ready to verify with."""
+    _loopback_targets: frozenset[LoopbackTarget] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        metadata = self.metadata
+        derived: dict[str, Any] = {
+            "scopes": None if metadata.scope is None else frozenset(metadata.scope.split()),
+            "resources": frozenset(map(canonical_resource, metadata.resources)) or None,
+            "key_set": None if metadata.jwks is None else key_set(metadata.jwks),
+            "require_pkce": self.require_pkce or metadata.is_public,
+            "_loopback_targets": (
+                loopback_targets(metadata.redirect_uris)
+                if metadata.is_public or metadata.application_type == "native"
+                else frozenset()
+            ),
+        }
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def is_public(self) -> bool:
+        """True for a client without credentials (RFC 6749 §2.1)."""
+        return self.metadata.is_public
+
+    @property
+    def token_endpoint_auth_method(self) -> str:
+        """The one method by which the client authenticates; `none` for public clients."""
+        return self.metadata.token_endpoint_auth_method
+
+    @property
+    def token_endpoint_auth_signing_alg(self) -> str | None:
+        """The algorithm its assertions must use, or None if any fit for its method will do."""
+        return self.metadata.token_endpoint_auth_signing_alg
+
+    @property
+    def has_https_redirects_only(self) -> bool:
+        """True if every redirect URI leads to a server that proves its name by TLS (RFC 8252 §8.6)."""
+        return all(uri.startswith("https://") for uri in self.redirect_uris)
+
+    @property
+    def redirect_uris(self) -> tuple[str, ...]:
+        """The registered redirect URIs."""
+        return self.metadata.redirect_uris
+
+    @property
+    def jwks(self) -> dict[str, Any] | None:
+        """The JWK Set registered inline."""
+        return self.metadata.jwks
+
+    @property
+    def jwks_uri(self) -> str | None:
+        """Where the client publishes its keys."""
+        return self.metadata.jwks_uri
+
+    @property
+    def host(self) -> str | None:
+        """The host to show beside the client's name.
+
+        Taken from where its codes really go, because names and `client_uri` are only claims: a public host
+        among the redirect URIs, else that of `client_uri`, else a loopback host.
+        """
+        hosts = [host for uri in self.redirect_uris if (host := host_of(uri))]
+        public = [host for host in hosts if host not in _LOOPBACK_NAMES]
+        if public:
+            return public[0]
+        claimed = host_of(self.metadata.client_uri) if self.metadata.client_uri else None
+        return claimed or (hosts[0] if hosts else None)
+
+    def allows_grant(self, grant_type: str) -> bool:
+        """True if the client registered this grant type."""
+        return grant_type in self.metadata.grant_types
+
+    def allows_response_type(self, response_type: str) -> bool:
+        """True if the client registered this response type."""
+        return response_type in self.metadata.response_types
+
+    def allows_resource(self, resource: str) -> bool:
+        """True if the client may ask for tokens for this resource (RFC 8707)."""
+        return self.resources is None or canonical_resource(resource) in self.resources
+
+    def matches_redirect_uri(self, uri: str) -> bool:
+        """True if `uri` is registered: byte for byte (RFC 9700 §2.1), except for the port of a loopback URI.
+
+        The port may vary for native applications and public clients only (RFC 8252 §7.3).
+        """
+        if uri in self.metadata.redirect_uris:
+            return True
+        return bool(self._loopback_targets) and loopback_target(uri) in self._loopback_targets
+
+    def matches_post_logout_redirect_uri(self, uri: str) -> bool:
+        """True if `uri` is registered, byte for byte (OpenID Connect RP-Initiated Logout §3)."""
+        return uri in self.metadata.post_logout_redirect_uris
+
+    def text(self, member: str, locale: str) -> str | None:
+        """A human-readable member (`client_name`, `logo_uri`, …) in the language of `locale` if it has it."""
+        translated = in_language(self.metadata.localized, member, locale)
+        if translated is not None:
+            return translated
+        if member == "client_name":
+            return self.name
+        value: str | None = getattr(self.metadata, member)
+        return value

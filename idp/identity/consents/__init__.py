@@ -1,0 +1,1 @@
+"""What users allowed clients to do."""

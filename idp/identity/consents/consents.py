@@ -1,0 +1,164 @@
+"""Consents: what a user allowed a client, remembered until it is withdrawn."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, delete, insert, select, update
+from sqlalchemy.orm import Session
+
+from idp.core.clock import now
+from idp.core.errors import NotFound
+from idp.core.events import Event
+from idp.identity.families import revoke_families
+from idp.identity.locks import lock_user
+from idp.services.audit import AuditTrail
+from idp.storage.db import reading, transaction
+from idp.storage.tables import ClientRow, ConsentRow, TokenFamily
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """A user's permission for one client. `claims` were granted one by one, beside the scopes."""
+
+    user_id: str
+    client_id: str
+    scopes: frozenset[str]
+    resources: frozenset[str]
+    claims: frozenset[str]
+    granted_at: datetime
+    updated_at: datetime
+
+
+class Consents:
+    """The remembered permissions."""
+
+    def __init__(self, audit: AuditTrail) -> None:
+        self._audit = audit
+
+    def get(self, user_id: str, client_id: str) -> Consent | None:
+        """What the user allowed this client, if anything."""
+        with reading() as session:
+            return _load(session, user_id, client_id)
+
+    def grant(
+        self,
+        user_id: str,
+        client_id: str,
+        scopes: Iterable[str],
+        resources: Iterable[str] = (),
+        claims: Iterable[str] = (),
+    ) -> Consent:
+        """Remember a permission; it is added to what was allowed before. Raises NotFound."""
+        added = {"scopes": set(scopes), "resources": set(resources), "claims": set(claims)}
+        at = now()
+        with transaction() as session:
+            # Two pages of one user that grant at once: the second adds to what the first wrote.
+            if lock_user(session, user_id) is None:
+                raise NotFound("there is no such user")
+            before = _load(session, user_id, client_id)
+            values = {
+                name: sorted(new if before is None else new | getattr(before, name)) for name, new in added.items()
+            }
+            if before is not None:
+                session.execute(
+                    update(ConsentRow)
+                    .where(ConsentRow.user_id == user_id, ConsentRow.client_id == client_id)
+                    .values(**values, updated_at=at)
+                    .execution_options(synchronize_session=False)
+                )
+            else:
+                exists = select(ClientRow.client_id).where(ClientRow.client_id == client_id)
+                if session.execute(exists).first() is None:
+                    raise NotFound("there is no such client")
+                session.execute(
+                    insert(ConsentRow).values(
+                        user_id=user_id, client_id=client_id, granted_at=at, updated_at=at, **values
+                    )
+                )
+            self._audit.record(
+                Event.CONSENT_GRANTED,
+                user_id=user_id,
+                client_id=client_id,
+                scopes=sorted(added["scopes"]),
+                resources=sorted(added["resources"]),
+                claims=sorted(added["claims"]),
+            )
+            return Consent(
+                user_id,
+                client_id,
+                frozenset(values["scopes"]),
+                frozenset(values["resources"]),
+                frozenset(values["claims"]),
+                at if before is None else before.granted_at,
+                at,
+            )
+
+    def revoke(self, user_id: str, client_id: str) -> bool:
+        """Withdraw the permission, and with it every token that rests on it; False if there was none."""
+        of_the_pair = (TokenFamily.user_id == user_id, TokenFamily.client_id == client_id)
+        with transaction() as session:
+            lock_user(session, user_id)
+            removed = session.execute(
+                delete(ConsentRow)
+                .where(ConsentRow.user_id == user_id, ConsentRow.client_id == client_id)
+                .returning(ConsentRow.id)
+                .execution_options(synchronize_session=False)
+            ).first()
+            if removed is None:
+                return False
+            families = revoke_families(session, "consent_revoked", *of_the_pair)
+            self._audit.record(Event.CONSENT_REVOKED, user_id=user_id, client_id=client_id, families=families)
+            return True
+
+    @staticmethod
+    def covers(
+        consent: Consent | None,
+        scopes: Iterable[str],
+        resources: Iterable[str] = (),
+        claims: Iterable[str] = (),
+    ) -> bool:
+        """True if a request for these is within what was allowed, so that nobody need be asked. Pure."""
+        return (
+            consent is not None
+            and consent.scopes.issuperset(scopes)
+            and consent.resources.issuperset(resources)
+            and consent.claims.issuperset(claims)
+        )
+
+    def list(self, user_id: str) -> Sequence[Consent]:
+        """Everything the user allowed, the latest first."""
+        statement = _select().where(ConsentRow.user_id == user_id).order_by(ConsentRow.updated_at.desc())
+        with reading() as session:
+            return [_consent(row) for row in session.execute(statement)]
+
+
+def _select() -> Select[*tuple[Any, ...]]:
+    return select(
+        ConsentRow.user_id,
+        ConsentRow.client_id,
+        ConsentRow.scopes,
+        ConsentRow.resources,
+        ConsentRow.claims,
+        ConsentRow.granted_at,
+        ConsentRow.updated_at,
+    )
+
+
+def _load(session: Session, user_id: str, client_id: str) -> Consent | None:
+    key = (ConsentRow.user_id == user_id, ConsentRow.client_id == client_id)
+    row = session.execute(_select().where(*key)).first()
+    return None if row is None else _consent(row)
+
+
+def _consent(row: Row[Any]) -> Consent:
+    return Consent(
+        row.user_id,
+        row.client_id,
+        frozenset(row.scopes),
+        frozenset(row.resources),
+        frozenset(row.claims),
+        row.granted_at,
+        row.updated_at,
+    )

@@ -1,0 +1,148 @@
+"""What a new password must be like (NIST SP 800-63B §3.1.1.2): long, and not one that attackers try first.
+
+There are no rules of composition and no expiry. Pure: no database, no Flask.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+from idp.core.errors import Invalid
+from idp.core.settings import PasswordSettings
+
+LONGEST_INPUT: Final = 4096
+"""Code points before normalization. Beyond this nothing is computed: normalizing can be made slow."""
+
+_FEWEST_DISTINCT = 4
+_LONGEST_UNIT = 8
+_FEWEST_RUNS = 5
+_SHORTEST_CONTEXT_WORD = 4
+_FEWEST_BESIDE_CONTEXT = 8
+_BLOCKLIST = Path(__file__).with_name("common_passwords.txt")
+_AFFIX = re.compile(r"[\W\d_]{0,6}")
+_NOT_A_WORD = re.compile(r"[\W_]+")
+_DISGUISES = str.maketrans("0134578@$!", "oieastbasi")
+_WALKS: Final = (
+    "abcdefghijklmnopqrstuvwxyz",
+    "01234567890",
+    "qwertyuiop",
+    "qwertzuiop",
+    "asdfghjkl",
+    "azertyuiop",
+    "yxcvbnm",
+    "zxcvbnm",
+    "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A rule that a password breaks; `params` fill the message that the page shows for `code`.
+
+    Codes: `too_short` (minimum), `too_long` (maximum), `invalid_characters`, `common`, `repetitive`,
+    `sequence`, `context` (word).
+    """
+
+    code: str
+    params: dict[str, int | str] = field(default_factory=dict)
+
+
+def normalize(password: str) -> str:
+    """The password in NFC, so that it is the same from every keyboard (NIST SP 800-63B §3.1.1.2).
+
+    Raises Invalid for what no keyboard types: NUL, lone surrogates, more than 4096 characters.
+    """
+    if len(password) > LONGEST_INPUT:
+        raise Invalid("the password is too long", "password")
+    if "\0" in password or any("\ud800" <= character <= "\udfff" for character in password):
+        raise Invalid("the password contains a character that cannot be used", "password")
+    return unicodedata.normalize("NFC", password)
+
+
+def check(password: str, settings: PasswordSettings, context_words: Iterable[str] = ()) -> list[Violation]:
+    """The rules that `password` breaks; empty if it may be used. Lengths are in code points.
+
+    `context_words` are what an attacker knows of the person and the place: name, address, product name.
+    """
+    if len(password) > LONGEST_INPUT:
+        return [Violation("too_long", {"maximum": settings.maximum_length})]
+    try:
+        text = normalize(password)
+    except Invalid:
+        return [Violation("invalid_characters")]
+    if len(text) > settings.maximum_length:
+        return [Violation("too_long", {"maximum": settings.maximum_length})]
+    violations = []
+    if len(text) < settings.minimum_length:
+        violations.append(Violation("too_short", {"minimum": settings.minimum_length}))
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    if _is_common(folded):
+        violations.append(Violation("common"))
+    elif _is_repetitive(folded):
+        violations.append(Violation("repetitive"))
+    elif _is_sequence(folded):
+        violations.append(Violation("sequence"))
+    word = _context_word(folded, context_words)
+    if word is not None:
+        violations.append(Violation("context", {"word": word}))
+    return violations
+
+
+@cache
+def common_passwords() -> frozenset[str]:
+    """The passwords, case-folded and at least eight characters long, that are guessed first."""
+    return frozenset(_BLOCKLIST.read_text(encoding="utf-8").split())
+
+
+def _is_common(folded: str) -> bool:
+    """True also behind a disguise (`p@ssw0rd`), or with a year or an exclamation mark around it."""
+    common = common_passwords()
+    core = folded
+    prefix = _AFFIX.match(core)
+    if prefix is not None:
+        core = core[prefix.end() :]
+    suffix = _AFFIX.match(core[::-1])
+    if suffix is not None and suffix.end():
+        core = core[: -suffix.end()]
+    forms = {folded, core, folded.translate(_DISGUISES), core.translate(_DISGUISES)}
+    return not common.isdisjoint(forms)
+
+
+def _is_repetitive(folded: str) -> bool:
+    """Few different characters, or one short unit over and over (`abcabcabcabcabc`)."""
+    if len(set(folded)) < _FEWEST_DISTINCT:
+        return True
+    longest = min(_LONGEST_UNIT, len(folded) // 2)
+    return any(folded[unit:] == folded[:-unit] for unit in range(1, longest + 1))
+
+
+def _is_sequence(folded: str) -> bool:
+    """A walk along the alphabet, the digits or a row of keys, in fewer than five pieces."""
+    if len(folded) < 2 * _FEWEST_RUNS - 2:
+        return False
+    runs = 1 + sum(pair not in _steps() for pair in pairwise(folded))
+    return runs < _FEWEST_RUNS
+
+
+@cache
+def _steps() -> frozenset[tuple[str, str]]:
+    forward = {pair for walk in _WALKS for pair in pairwise(walk)}
+    return frozenset(forward | {(right, left) for left, right in forward})
+
+
+def _context_word(folded: str, context_words: Iterable[str]) -> str | None:
+    """The word without which little would be left of the password."""
+    bare = _NOT_A_WORD.sub("", folded)
+    for phrase in context_words:
+        for word in {phrase, *re.split(r"[\W_]+", phrase)}:
+            plain = _NOT_A_WORD.sub("", unicodedata.normalize("NFKC", word).casefold())
+            if len(plain) < _SHORTEST_CONTEXT_WORD or plain not in bare:
+                continue
+            if len(bare.replace(plain, "")) < _FEWEST_BESIDE_CONTEXT:
+                return word
+    return None

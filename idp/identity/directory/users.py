@@ -1,0 +1,311 @@
+"""Users: people with one primary e-mail address and the standard claims."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Row, Select, delete, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from idp.core.clock import now, timestamp
+from idp.core.errors import Conflict, Invalid, NotFound
+from idp.core.events import Event
+from idp.core.randomness import new_subject
+from idp.identity.directory.claims import CLAIM_NAMES, validated_claims
+from idp.identity.directory.emails import EmailAddress, canonical_email, parse_email
+from idp.identity.locks import lock_user
+from idp.services.audit import AuditTrail
+from idp.storage.db import reading, transaction
+from idp.storage.tables import UserEmail, UserRow
+
+STATUSES: Final = ("pending", "active", "deactivated")
+LARGEST_PAGE: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person as of one moment. Claims that are not known are None."""
+
+    id: str
+    status: str
+    email: str | None
+    email_verified: bool
+    name: str | None
+    given_name: str | None
+    family_name: str | None
+    middle_name: str | None
+    nickname: str | None
+    preferred_username: str | None
+    profile: str | None
+    picture: str | None
+    website: str | None
+    gender: str | None
+    birthdate: str | None
+    zoneinfo: str | None
+    locale: str | None
+    phone_number: str | None
+    phone_number_verified: bool
+    address: dict[str, Any] | None
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def is_active(self) -> bool:
+        """True if the user may sign in and be spoken of in tokens."""
+        return self.status == "active"
+
+    @property
+    def display_name(self) -> str:
+        """What to call the person on a page."""
+        full = " ".join(part for part in (self.given_name, self.family_name) if part)
+        return self.name or full or self.nickname or self.preferred_username or self.email or self.id
+
+    def claims(self) -> dict[str, Any]:
+        """Every standard claim that has a value (OpenID Connect Core §5.1), `sub` excepted."""
+        values = {name: getattr(self, name) for name in CLAIM_NAMES if getattr(self, name) not in (None, {})}
+        if self.phone_number is None:
+            values.pop("phone_number_verified", None)
+        if self.email is not None:
+            values["email"] = self.email
+            values["email_verified"] = self.email_verified
+        values["updated_at"] = timestamp(self.updated_at)
+        return values
+
+
+class Users:
+    """The directory.
+
+    Ending the sessions of a user who is deactivated is the caller's part, in this order and in one
+    `transaction()`: `users.set_status(...)`, then `sessions.end_all(..., revoke_offline=True)`.
+    """
+
+    def __init__(self, audit: AuditTrail) -> None:
+        self._audit = audit
+
+    def create(
+        self,
+        email: str,
+        *,
+        verified: bool = False,
+        status: str = "active",
+        actor: str = "operator",
+        **claims: Any,
+    ) -> User:
+        """Add a user. Raises Invalid, or Conflict if the address belongs to somebody.
+
+        Here and below `actor` is who the audit trail says did it.
+        """
+        address = parse_email(email)
+        values = validated_claims(claims)
+        _check_status(status)
+        _check_phone(values, has_number=False)
+        user_id, at = new_subject(), now()
+        with transaction() as session:
+            self._ensure_free(session, address)
+            try:
+                # A savepoint: should another process win the race, the surrounding transaction survives.
+                with session.begin_nested():
+                    session.execute(
+                        insert(UserRow).values(id=user_id, status=status, created_at=at, updated_at=at, **values)
+                    )
+                    _insert_email(session, user_id, address, at if verified else None)
+            except IntegrityError as error:
+                raise Conflict("the e-mail address is taken") from error
+            self._audit.record(Event.USER_CREATED, actor=actor, user_id=user_id, status=status)
+            return _require(_load(session, _select().where(UserRow.id == user_id)))
+
+    def get(self, user_id: str) -> User | None:
+        """The user of that identifier, whatever the status."""
+        if not _is_identifier(user_id):
+            return None
+        with reading() as session:
+            return _load(session, _select().where(UserRow.id == user_id))
+
+    def find_by_email(self, raw: str) -> User | None:
+        """The user of an address in any spelling; None also for what is not an address at all."""
+        try:
+            canonical = canonical_email(raw)
+        except Invalid:
+            # Ask the database all the same: an answer without a query would be a quicker one.
+            canonical = ""
+        owner = select(UserEmail.user_id).where(UserEmail.canonical == canonical).scalar_subquery()
+        with reading() as session:
+            return _load(session, _select().where(UserRow.id == owner))
+
+    def update(self, user_id: str, *, actor: str = "operator", **claims: Any) -> User:
+        """Change claims; None clears one. Raises NotFound or Invalid."""
+        values = validated_claims(claims)
+        with transaction() as session:
+            user = self._locked(session, user_id)
+            _check_phone(values, has_number=user.phone_number is not None)
+            changed = {name: value for name, value in values.items() if getattr(user, name) != value}
+            if not changed:
+                return user
+            session.execute(update(UserRow).where(UserRow.id == user_id).values(**changed, updated_at=now()))
+            self._audit.record(Event.USER_UPDATED, actor=actor, user_id=user_id, fields=sorted(changed))
+            return _require(_load(session, _select().where(UserRow.id == user_id)))
+
+    def change_email(self, user_id: str, email: str, *, verified: bool = False, actor: str = "operator") -> User:
+        """Replace the primary address. Raises NotFound, Invalid, or Conflict if it is somebody else's."""
+        address = parse_email(email)
+        at = now()
+        with transaction() as session:
+            user = self._locked(session, user_id)
+            self._ensure_free(session, address, but_for=user_id)
+            session.execute(delete(UserEmail).where(UserEmail.user_id == user_id, UserEmail.is_primary))
+            try:
+                with session.begin_nested():
+                    _insert_email(session, user_id, address, at if verified else None)
+            except IntegrityError as error:
+                raise Conflict("the e-mail address is taken") from error
+            session.execute(update(UserRow).where(UserRow.id == user.id).values(updated_at=at))
+            self._audit.record(Event.USER_UPDATED, actor=actor, user_id=user_id, fields=["email"], verified=verified)
+            return _require(_load(session, _select().where(UserRow.id == user_id)))
+
+    def mark_email_verified(self, user_id: str, email: str) -> bool:
+        """Note that the user reads mail at `email`; False if it is not, or no longer, the user's address."""
+        try:
+            canonical = canonical_email(email)
+        except Invalid:
+            return False
+        at = now()
+        statement = (
+            update(UserEmail)
+            .where(UserEmail.user_id == user_id, UserEmail.canonical == canonical)
+            .values(verified_at=at)
+            .returning(UserEmail.id)
+            .execution_options(synchronize_session=False)
+        )
+        with transaction() as session:
+            if session.execute(statement).first() is None:
+                return False
+            session.execute(update(UserRow).where(UserRow.id == user_id).values(updated_at=at))
+            self._audit.record(Event.USER_UPDATED, user_id=user_id, fields=["email_verified"])
+            return True
+
+    def set_status(self, user_id: str, status: str, *, actor: str = "operator") -> User:
+        """Activate, deactivate or suspend to pending. Raises NotFound or Invalid."""
+        _check_status(status)
+        at = now()
+        with transaction() as session:
+            user = self._locked(session, user_id)
+            if user.status == status:
+                return user
+            session.execute(
+                update(UserRow)
+                .where(UserRow.id == user_id)
+                .values(status=status, updated_at=at, deactivated_at=at if status == "deactivated" else None)
+            )
+            if status == "deactivated":
+                event = Event.USER_DEACTIVATED
+            elif user.status == "deactivated":
+                event = Event.USER_REACTIVATED
+            else:
+                event = Event.USER_UPDATED
+            self._audit.record(event, actor=actor, user_id=user_id, status=status, previous_status=user.status)
+            return _require(_load(session, _select().where(UserRow.id == user_id)))
+
+    def delete(self, user_id: str, *, actor: str = "operator") -> None:
+        """Remove the user with credentials, sessions, consents and token families. Raises NotFound.
+
+        The identifier is never used again; the audit trail keeps it.
+        """
+        with transaction() as session:
+            self._locked(session, user_id)
+            session.execute(delete(UserRow).where(UserRow.id == user_id))
+            self._audit.record(Event.USER_DELETED, actor=actor, user_id=user_id)
+
+    def list(self, limit: int = 100, after: str | None = None, query: str | None = None) -> Sequence[User]:
+        """Users in the order of their identifiers, up to 500; `after` is the last identifier already seen.
+
+        `query` is a part of the address, the name or the user name, in any case.
+        """
+        statement = _select().order_by(UserRow.id).limit(max(1, min(limit, LARGEST_PAGE)))
+        if after is not None:
+            if not _is_identifier(after):
+                return []
+            statement = statement.where(UserRow.id > after)
+        if query:
+            if not query.isprintable():
+                return []
+            statement = statement.where(
+                or_(
+                    UserEmail.canonical.icontains(query, autoescape=True),
+                    UserRow.name.icontains(query, autoescape=True),
+                    UserRow.preferred_username.icontains(query, autoescape=True),
+                )
+            )
+        with reading() as session:
+            return [_user(row) for row in session.execute(statement)]
+
+    def _locked(self, session: Session, user_id: str) -> User:
+        user = None
+        if _is_identifier(user_id) and lock_user(session, user_id) is not None:
+            user = _load(session, _select().where(UserRow.id == user_id))
+        if user is None:
+            raise NotFound("there is no such user")
+        return user
+
+    @staticmethod
+    def _ensure_free(session: Session, address: EmailAddress, but_for: str | None = None) -> None:
+        statement = select(UserEmail.user_id, UserEmail.is_primary).where(UserEmail.canonical == address.canonical)
+        row = session.execute(statement).first()
+        if row is not None and (row.user_id != but_for or not row.is_primary):
+            raise Conflict("the e-mail address is taken")
+
+
+def _select() -> Select[Any]:
+    columns = [getattr(UserRow, name) for name in ("id", "status", *CLAIM_NAMES, "created_at", "updated_at")]
+    return (
+        select(*columns, UserEmail.address.label("email"), UserEmail.verified_at)
+        .select_from(UserRow)
+        .outerjoin(UserEmail, (UserEmail.user_id == UserRow.id) & UserEmail.is_primary)
+    )
+
+
+def _load(session: Session, statement: Select[Any]) -> User | None:
+    row = session.execute(statement).first()
+    return None if row is None else _user(row)
+
+
+def _user(row: Row[Any]) -> User:
+    values = dict(row._mapping)
+    verified_at = values.pop("verified_at")
+    # The contents of `address` are data of the row; a copy keeps the frozen value frozen.
+    address = values.pop("address")
+    return User(**values, address=dict(address) if address else None, email_verified=verified_at is not None)
+
+
+def _require(user: User | None) -> User:
+    if user is None:
+        raise NotFound("there is no such user")
+    return user
+
+
+def _insert_email(session: Session, user_id: str, address: EmailAddress, verified_at: datetime | None) -> None:
+    session.execute(
+        insert(UserEmail).values(
+            user_id=user_id,
+            address=address.address,
+            canonical=address.canonical,
+            is_primary=True,
+            verified_at=verified_at,
+        )
+    )
+
+
+def _check_status(status: str) -> None:
+    if status not in STATUSES:
+        raise Invalid(f"a status is one of {', '.join(STATUSES)}", "status")
+
+
+def _check_phone(values: dict[str, Any], *, has_number: bool) -> None:
+    if values.get("phone_number_verified") and not values.get("phone_number", has_number):
+        raise Invalid("there is no phone number to be verified", "phone_number_verified")
+
+
+def _is_identifier(value: str) -> bool:
+    """False for what the database could not even be asked for (NUL, lone surrogates)."""
+    return 0 < len(value) <= 36 and value.isascii() and value.isprintable()

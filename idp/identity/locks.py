@@ -1,0 +1,18 @@
+"""The order of changes to one user."""
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from idp.storage.tables import UserRow
+
+
+def lock_user(session: Session, user_id: str) -> str | None:
+    """Make other changes to this user wait until the transaction ends; returns the user's status.
+
+    Whoever opens a session and whoever ends them all take this lock first, so that a sign-in that was
+    under way cannot leave a session behind that a deactivation or password change did not see. None if
+    there is no such user. Needs `transaction()`; SQLite has but one writer and needs no row lock.
+    """
+    # FOR NO KEY UPDATE: inserting rows that refer to the user (tokens) does not wait for it.
+    statement = select(UserRow.status).where(UserRow.id == user_id).with_for_update(key_share=True)
+    return session.execute(statement).scalar_one_or_none()

@@ -1,0 +1,320 @@
+"""Browser sessions: who is signed in, since when, and by what proof.
+
+The cookie's value is 256 random bits and is stored hashed; the session's `id` is the `sid` claim. An
+ended session never comes back: every change is conditional on its not having ended.
+"""
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Row, Select, delete, insert, or_, select, update
+from sqlalchemy.orm import Session as DatabaseSession
+
+from idp.core.clock import now
+from idp.core.crypto import sha256_hex
+from idp.core.errors import Conflict, NotFound, Unavailable
+from idp.core.events import Event
+from idp.core.randomness import new_id, new_token
+from idp.core.settings import Settings
+from idp.identity.families import revoke_families
+from idp.identity.locks import lock_user
+from idp.services.audit import AuditTrail
+from idp.storage.db import db, reading, transaction
+from idp.storage.tables import PasswordCredential, SessionRow, TokenFamily, UserRow
+
+SEEN_INTERVAL: Final = timedelta(minutes=1)
+"""How often, at most, the use of a session is written down."""
+LONGEST_USER_AGENT: Final = 512
+LONGEST_COOKIE: Final = 128
+
+_BY_THE_USER: Final = frozenset({"logout", "switched_account"})
+_COLUMNS: Final = (
+    "id", "user_id", "auth_time", "amr", "acr", "ip_address", "user_agent", "created_at", "last_seen_at",
+    "idle_expires_at", "expires_at",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A live session as of one moment. `id` is the `sid` claim; `amr` as in RFC 8176."""
+
+    id: str
+    user_id: str
+    auth_time: datetime
+    amr: tuple[str, ...]
+    acr: str
+    ip_address: str | None
+    user_agent: str | None
+    created_at: datetime
+    last_seen_at: datetime
+    idle_expires_at: datetime
+    expires_at: datetime
+
+
+class Sessions:
+    """Opens, finds and ends sessions."""
+
+    def __init__(self, settings: Settings, audit: AuditTrail) -> None:
+        self._idle = timedelta(seconds=settings.lifetimes.session_idle)
+        self._absolute = timedelta(seconds=settings.lifetimes.session_absolute)
+        self._seen_interval = min(SEEN_INTERVAL, self._idle / 10)
+        self._audit = audit
+
+    def open(
+        self,
+        user_id: str,
+        amr: Iterable[str],
+        acr: str,
+        *,
+        auth_time: datetime | None = None,
+        ip_address: str | None = None,
+        user_agent: str | None = None,
+    ) -> tuple[Session, str]:
+        """Sign the user in on a browser; returns the session and the cookie's value, which is not kept.
+
+        `auth_time` is when the password or other proof was accepted (default: now). Raises NotFound, or
+        Conflict if the user is not active or the password was changed after that.
+        """
+        at, token = now(), new_token()
+        values: dict[str, Any] = {
+            "id": new_id(),
+            "user_id": user_id,
+            "ip_address": ip_address,
+            "user_agent": user_agent[:LONGEST_USER_AGENT] if user_agent else None,
+            "created_at": at,
+            **self._proof(auth_time or at, amr, acr, at),
+        }
+        with transaction() as session:
+            _ensure_may_sign_in(session, user_id, values["auth_time"])
+            session.execute(insert(SessionRow).values(token_hash=sha256_hex(token), **values))
+            self._audit.record(
+                Event.SESSION_STARTED,
+                actor=f"user:{user_id}",
+                user_id=user_id,
+                session_id=values["id"],
+                amr=values["amr"],
+                acr=acr,
+            )
+        return _session(values), token
+
+    def find(self, token: str) -> Session | None:
+        """The live session of a cookie's value, and note its use. None if ended, expired or unknown.
+
+        The use is written at most once a minute, and not at all from inside a snapshot.
+        """
+        if not token or len(token) > LONGEST_COOKIE:
+            return None
+        at = now()
+        may_write = not db.session().in_transaction()
+        with reading() as session:
+            row = session.execute(_live(at, SessionRow.token_hash == sha256_hex(token))).first()
+        if row is None:
+            return None
+        if may_write and row.last_seen_at <= at - self._seen_interval:
+            # Bookkeeping only: a database that cannot be written signs nobody out.
+            with suppress(Unavailable):
+                self._touch(row.id, at)
+        return _session(row._mapping)
+
+    def get(self, session_id: str) -> Session | None:
+        """The live session of a `sid`; None if it ended, expired, or belongs to a user who is not active."""
+        if not _is_identifier(session_id):
+            return None
+        with reading() as session:
+            row = session.execute(_live(now(), SessionRow.id == session_id)).first()
+        return None if row is None else _session(row._mapping)
+
+    def reauthenticate(
+        self, session_id: str, amr: Iterable[str], acr: str, *, auth_time: datetime | None = None
+    ) -> tuple[Session, str]:
+        """Note a fresh proof of the same user. The cookie's value changes, `sid` stays, the clocks restart.
+
+        Raises NotFound if the session is not live, Conflict as `open` does.
+        """
+        at, token = now(), new_token()
+        with transaction() as session:
+            row = session.execute(_live(at, SessionRow.id == session_id)).first()
+            if row is None:
+                raise NotFound("the session has ended")
+            values = {**row._mapping, **self._proof(auth_time or at, amr, acr, at)}
+            _ensure_may_sign_in(session, row.user_id, values["auth_time"])
+            changed = session.execute(
+                update(SessionRow)
+                .where(SessionRow.id == session_id, SessionRow.ended_at.is_(None))
+                .values(token_hash=sha256_hex(token), **self._proof(values["auth_time"], values["amr"], acr, at))
+                .returning(SessionRow.id)
+                .execution_options(synchronize_session=False)
+            ).first()
+            if changed is None:
+                raise NotFound("the session has ended")
+            self._audit.record(
+                Event.SESSION_REFRESHED,
+                actor=f"user:{row.user_id}",
+                user_id=row.user_id,
+                session_id=session_id,
+                amr=values["amr"],
+                acr=acr,
+            )
+        return _session(values), token
+
+    def end(self, session_id: str, reason: str, *, actor: str | None = None) -> bool:
+        """End one session and revoke its tokens, save those granted offline access.
+
+        False if it had ended before. Reasons `logout` and `switched_account` are the user's own doing;
+        any other is audited as a revocation, done by `actor` (default: the system).
+        """
+        with transaction() as session:
+            ended = self._end(session, reason, SessionRow.id == session_id)
+            families = revoke_families(
+                session, reason, TokenFamily.session_id == session_id, TokenFamily.offline.is_(False)
+            )
+            for one_id, user_id in ended:
+                self._record_end(one_id, user_id, reason, families, actor)
+            return bool(ended)
+
+    def end_all(
+        self,
+        user_id: str,
+        reason: str,
+        except_id: str | None = None,
+        *,
+        revoke_offline: bool = False,
+        actor: str | None = None,
+    ) -> int:
+        """End the user's sessions, save `except_id`, and revoke their tokens; returns how many ended.
+
+        `revoke_offline` also revokes every family with offline access: for deactivation and for a changed
+        password. Call it after that change, in the same transaction.
+        """
+        with transaction() as session:
+            lock_user(session, user_id)
+            kept = [] if except_id is None else [SessionRow.id != except_id]
+            ended = self._end(session, reason, SessionRow.user_id == user_id, *kept)
+            families = revoke_families(
+                session, reason, TokenFamily.user_id == user_id, *_doomed(except_id, revoke_offline)
+            )
+            for one_id, _ in ended:
+                self._record_end(one_id, user_id, reason, families, actor)
+            if families and not ended:
+                self._audit.record(
+                    Event.TOKEN_REVOKED,
+                    actor=actor or "system",
+                    user_id=user_id,
+                    reason=reason,
+                    families=families,
+                )
+            return len(ended)
+
+    def purge(self, before: datetime) -> int:
+        """Delete sessions that were over before that instant; returns how many."""
+        statement = (
+            delete(SessionRow)
+            .where(or_(SessionRow.expires_at < before, SessionRow.ended_at < before))
+            .returning(SessionRow.id)
+            .execution_options(synchronize_session=False)
+        )
+        with transaction() as session:
+            return len(session.execute(statement).all())
+
+    def list(self, user_id: str) -> Sequence[Session]:
+        """The user's live sessions, the latest used first."""
+        statement = _live(now(), SessionRow.user_id == user_id).order_by(SessionRow.last_seen_at.desc())
+        with reading() as session:
+            return [_session(row._mapping) for row in session.execute(statement)]
+
+    def _proof(self, auth_time: datetime, amr: Iterable[str], acr: str, at: datetime) -> dict[str, Any]:
+        return {
+            "auth_time": auth_time,
+            "amr": [*dict.fromkeys(amr)],
+            "acr": acr,
+            "last_seen_at": at,
+            "idle_expires_at": min(at + self._idle, at + self._absolute),
+            "expires_at": at + self._absolute,
+        }
+
+    def _touch(self, session_id: str, at: datetime) -> None:
+        with transaction() as session:
+            session.execute(
+                update(SessionRow)
+                .where(
+                    SessionRow.id == session_id,
+                    SessionRow.ended_at.is_(None),
+                    SessionRow.last_seen_at <= at - self._seen_interval,
+                )
+                .values(last_seen_at=at, idle_expires_at=at + self._idle)
+                .execution_options(synchronize_session=False)
+            )
+
+    @staticmethod
+    def _end(session: DatabaseSession, reason: str, *conditions: ColumnElement[bool]) -> Sequence[Row[str, str]]:
+        statement = (
+            update(SessionRow)
+            .where(SessionRow.ended_at.is_(None), *conditions)
+            .values(ended_at=now(), end_reason=reason)
+            .returning(SessionRow.id, SessionRow.user_id)
+            .execution_options(synchronize_session=False)
+        )
+        return session.execute(statement).all()
+
+    def _record_end(self, session_id: str, user_id: str, reason: str, families: int, actor: str | None) -> None:
+        if reason in _BY_THE_USER:
+            event, default = Event.SESSION_ENDED, f"user:{user_id}"
+        else:
+            event, default = Event.SESSION_REVOKED, "system"
+        self._audit.record(
+            event,
+            actor=actor or default,
+            user_id=user_id,
+            session_id=session_id,
+            reason=reason,
+            families=families,
+        )
+
+
+def _live(at: datetime, condition: ColumnElement[bool]) -> Select[Any]:
+    """Live sessions. A user who is not active has none, whatever the session's own row says."""
+    return (
+        select(*(getattr(SessionRow, name) for name in _COLUMNS))
+        .join(UserRow, UserRow.id == SessionRow.user_id)
+        .where(
+            condition,
+            SessionRow.ended_at.is_(None),
+            SessionRow.idle_expires_at > at,
+            SessionRow.expires_at > at,
+            UserRow.status == "active",
+        )
+    )
+
+
+def _ensure_may_sign_in(session: DatabaseSession, user_id: str, auth_time: datetime) -> None:
+    status = lock_user(session, user_id)
+    if status is None:
+        raise NotFound("there is no such user")
+    if status != "active":
+        raise Conflict("the user is not active")
+    # A sign-in that was under way when the password changed proved knowledge of the old one.
+    changed = select(PasswordCredential.changed_at).where(PasswordCredential.user_id == user_id)
+    changed_at = session.execute(changed).scalar_one_or_none()
+    if changed_at is not None and changed_at > auth_time:
+        raise Conflict("the password was changed meanwhile")
+
+
+def _doomed(except_id: str | None, revoke_offline: bool) -> list[ColumnElement[bool]]:
+    """Which of a user's token families fall with the sessions."""
+    of_session: list[ColumnElement[bool]] = [TokenFamily.offline.is_(False)]
+    if except_id is not None:
+        of_session.append(TokenFamily.session_id.is_distinct_from(except_id))
+    if not revoke_offline:
+        return of_session
+    return [] if except_id is None else [or_(TokenFamily.offline, of_session[-1])]
+
+
+def _session(values: Any) -> Session:
+    return Session(**{**{name: values[name] for name in _COLUMNS}, "amr": tuple(values["amr"])})
+
+
+def _is_identifier(value: str) -> bool:
+    return 0 < len(value) <= 36 and value.isascii() and value.isprintable()
