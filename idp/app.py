@@ -1,0 +1,159 @@
+"""The composition root: the one place that knows every room and every door."""
+
+from flask import Flask
+
+from idp.core.crypto import SecretRing
+from idp.core.fetch import Fetcher
+from idp.core.logs import configure_logs
+from idp.core.resources import resource_dir
+from idp.core.secrets import load_sealer, load_secret_ring
+from idp.core.settings import Settings, load_settings
+from idp.engine.interaction import Interactions
+from idp.engine.lifecycle import Lifecycle
+from idp.engine.tokens import (
+    AccessTokens,
+    AuthorizationCodes,
+    Families,
+    IdTokens,
+    RefreshTokens,
+    Targets,
+    Tokens,
+)
+from idp.identity.access.roles import Roles
+from idp.identity.clients.registry import ClientRegistry
+from idp.identity.clients.resource_servers import ResourceServers
+from idp.identity.consents.consents import Consents
+from idp.identity.credentials.passwords import Passwords
+from idp.identity.credentials.totp import Totp
+from idp.identity.directory.users import Users
+from idp.identity.sessions.sessions import Sessions
+from idp.oauth import routes as oauth_routes
+from idp.oauth.discovery import discovery
+from idp.services.audit import AuditTrail
+from idp.services.keys.keyset import Keyset
+from idp.services.keys.rotation import Rotation
+from idp.services.limits.throttle import Throttle
+from idp.signin import routes as signin_routes
+from idp.storage.db import database_url, db, engine_options, prepare_engine
+from idp.storage.ephemeral import EphemeralStore, SqlStore, open_store
+from idp.storage.migrate import is_current, upgrade
+from idp.web import routes as web_routes
+from idp.web.errors import install_errors
+from idp.web.headers import install_headers
+from idp.web.hooks import install_hooks
+from idp.web.locale import install_locale
+from idp.web.pages import install_pages
+from idp.web.provider import EXTENSION, Provider
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Build the application. Raises ConfigurationError if the settings are unsafe or incomplete.
+
+    An SQLite database upgrades itself here; PostgreSQL is upgraded by `idp db upgrade` alone, and `/readyz` is red
+    until then.
+    """
+    settings = settings or load_settings()
+    configure_logs(settings)
+    app = Flask(
+        "idp",
+        template_folder=str(resource_dir("templates")),
+        static_folder=str(resource_dir("static")),
+        static_url_path=f"{settings.issuer_path}/static",
+    )
+    app.config.update(
+        SQLALCHEMY_DATABASE_URI=database_url(settings),
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings),
+        MAX_CONTENT_LENGTH=256 * 1024,
+        MAX_FORM_MEMORY_SIZE=256 * 1024,
+        MAX_FORM_PARTS=200,
+        SEND_FILE_MAX_AGE_DEFAULT=31536000,  # the URL of every asset carries the release
+    )
+    app.jinja_options["trim_blocks"] = app.jinja_options["lstrip_blocks"] = True
+    db.init_app(app)
+    with app.app_context():
+        prepare_engine(db.engine)
+        if db.engine.dialect.name == "sqlite":
+            upgrade(db.engine)
+        provider = build_provider(settings)
+        app.extensions[EXTENSION] = provider
+        if is_current(db.engine):
+            provider.keyset.ensure()
+    _install_doors(app, settings)
+    return app
+
+
+def build_provider(settings: Settings) -> Provider:
+    """Wire the rooms together, bottom floor first. Needs an application context."""
+    secrets = load_secret_ring(settings)
+    sealer = load_sealer(settings)
+    audit = AuditTrail()
+    store: EphemeralStore = open_store(settings)
+    durable = SqlStore()
+    throttle = Throttle(settings.throttle)
+    keyset = Keyset(settings, sealer, audit)
+    users = Users(audit)
+    passwords = Passwords(settings.passwords, secrets, audit)
+    sessions = Sessions(settings, audit)
+    resource_servers = ResourceServers(audit)
+    return Provider(
+        settings=settings,
+        secrets=secrets,
+        sealer=sealer,
+        store=store,
+        durable=durable,
+        fetcher=Fetcher(settings.fetch, allow_loopback=not settings.is_production),
+        audit=audit,
+        throttle=throttle,
+        keyset=keyset,
+        rotation=Rotation(settings, sealer, audit),
+        users=users,
+        passwords=passwords,
+        totp=Totp(sealer, audit),
+        roles=Roles(audit),
+        clients=ClientRegistry(secrets, sealer, audit),
+        resource_servers=resource_servers,
+        consents=Consents(audit),
+        sessions=sessions,
+        interactions=Interactions(store, settings.lifetimes),
+        tokens=_tokens(settings, secrets, keyset, resource_servers, store, durable),
+        lifecycle=Lifecycle(users, passwords, sessions, throttle),
+    )
+
+
+def _tokens(
+    settings: Settings,
+    secrets: SecretRing,
+    keyset: Keyset,
+    resource_servers: ResourceServers,
+    store: EphemeralStore,
+    durable: EphemeralStore,
+) -> Tokens:
+    families = Families(settings.lifetimes)
+    return Tokens(
+        codes=AuthorizationCodes(store, settings.lifetimes.authorization_code),
+        families=families,
+        refresh=RefreshTokens(secrets, families, settings.lifetimes),
+        access=AccessTokens(settings, keyset, families, references=store, revocations=durable),
+        id=IdTokens(settings, keyset),
+        targets=Targets(settings.issuer, resource_servers, settings.lifetimes.access_token),
+    )
+
+
+def _install_doors(app: Flask, settings: Settings) -> None:
+    prefix = settings.issuer_path
+    json_paths = frozenset(prefix + path for path in oauth_routes.JSON_PATHS)
+    cors_paths = frozenset(prefix + path for path in oauth_routes.CORS_PATHS)
+    if prefix:
+        # RFC 8414 §3.1 inserts the well-known segment before an issuer's path; OpenID Connect appends it.
+        for document in ("openid-configuration", "oauth-authorization-server"):
+            inserted = f"/.well-known/{document}{prefix}"
+            app.add_url_rule(inserted, f"inserted-{document}", discovery)
+            json_paths |= {inserted}
+            cors_paths |= {inserted}
+    install_hooks(app, settings)
+    install_headers(app, settings, cors_paths)
+    install_locale(app, settings)
+    install_pages(app)
+    install_errors(app, json_paths)
+    for door in (web_routes, oauth_routes, signin_routes):
+        app.register_blueprint(door.blueprint, url_prefix=prefix + (door.blueprint.url_prefix or ""))

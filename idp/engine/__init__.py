@@ -1,0 +1,1 @@
+"""Floor 4: what happens between a request and its answer, without HTTP: Interactions, tokens, logout."""

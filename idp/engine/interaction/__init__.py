@@ -1,0 +1,28 @@
+"""The in-flight sign-in: its record, its store and its policy."""
+
+from idp.engine.interaction.policy import Facts, SessionFacts, Step, acceptable_session, next_step
+from idp.engine.interaction.record import (
+    ConsentDecision,
+    Failure,
+    FirstFactor,
+    Interaction,
+    Progress,
+    Requirements,
+)
+from idp.engine.interaction.store import Interactions, is_expired
+
+__all__ = [
+    "ConsentDecision",
+    "Facts",
+    "Failure",
+    "FirstFactor",
+    "Interaction",
+    "Interactions",
+    "Progress",
+    "Requirements",
+    "SessionFacts",
+    "Step",
+    "acceptable_session",
+    "is_expired",
+    "next_step",
+]

@@ -1,0 +1,82 @@
+"""An Interaction: one sign-in in flight, bound to one browser, held in the ephemeral store."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Requirements:
+    """What the sign-in has to satisfy before its request may be answered. Knows no protocol."""
+
+    client_id: str | None = None
+    prompts: frozenset[str] = frozenset()
+    max_age: int | None = None
+    """Seconds since the last active authentication that are still fresh enough."""
+    acr_values: tuple[str, ...] = ()
+    acr_essential: bool = False
+    subject_hint: str | None = None
+    """The only user who may complete this sign-in."""
+    login_hint: str | None = None
+    ui_locales: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
+    claims: tuple[str, ...] = ()
+    """Claims asked for one by one, beyond what the scopes cover."""
+    redirect_uri: str | None = None
+    """Shown to the person before they allow; decided and used elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstFactor:
+    """A password was right, and a second factor is still owed. Not a session: it opens nothing."""
+
+    user_id: str
+    at: datetime
+    amr: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentDecision:
+    """What the person allowed on the consent page."""
+
+    user_id: str
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How the sign-in ended without success: a registered error code and a sentence for the client."""
+
+    error: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What the person has completed so far in this Interaction."""
+
+    account_selected: bool = False
+    selected_user_id: str | None = None
+    first_factor: FirstFactor | None = None
+    authenticated_session_id: str | None = None
+    """The browser session that was opened or renewed by an active authentication in this Interaction."""
+    consent: ConsentDecision | None = None
+    failure: Failure | None = None
+    completed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """The record. `request` belongs to the door that began it and is opaque to everyone else."""
+
+    id: str
+    browser_hash: str
+    expires_at: datetime
+    requirements: Requirements
+    resume_path: str
+    """Where the browser goes when nothing is left to do, relative to the issuer."""
+    restart_path: str
+    """Where it goes to begin again after the Interaction has expired."""
+    request: dict[str, Any] = field(default_factory=dict)
+    progress: Progress = Progress()

@@ -1,0 +1,121 @@
+"""Keeping Interactions: begin, load for the right browser, update without losing a parallel update."""
+
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+
+from idp.core.clock import from_timestamp, now, timestamp
+from idp.core.crypto import constant_time_equal, sha256_hex
+from idp.core.randomness import new_token
+from idp.core.settings import Lifetimes
+from idp.engine.interaction.record import (
+    ConsentDecision,
+    Failure,
+    FirstFactor,
+    Interaction,
+    Progress,
+    Requirements,
+)
+from idp.storage.ephemeral import EphemeralStore
+
+
+class Interactions:
+    """Interactions in the ephemeral store.
+
+    The record outlives its own validity (`lifetimes.interaction`), so that a person who comes back late is
+    taken to the start of the same request instead of a dead end (`lifetimes.interaction_restart`).
+    """
+
+    def __init__(self, store: EphemeralStore, lifetimes: Lifetimes) -> None:
+        self._store = store
+        self._lifetimes = lifetimes
+
+    def begin(
+        self,
+        *,
+        browser_id: str,
+        requirements: Requirements,
+        resume_path: str,
+        restart_path: str,
+        request: dict[str, Any] | None = None,
+    ) -> Interaction:
+        """Start an Interaction for the browser that holds `browser_id`. `{id}` in `resume_path` is filled in."""
+        interaction_id = new_token(160)
+        interaction = Interaction(
+            id=interaction_id,
+            browser_hash=sha256_hex(browser_id),
+            expires_at=now() + timedelta(seconds=self._lifetimes.interaction),
+            requirements=requirements,
+            resume_path=resume_path.replace("{id}", interaction_id),
+            restart_path=restart_path,
+            request=request or {},
+        )
+        self._store.put(_key(interaction_id), _dump(interaction), self._lifetimes.interaction_restart)
+        return interaction
+
+    def load(self, interaction_id: str, browser_id: str | None) -> Interaction | None:
+        """The Interaction, if it exists and this browser began it (an attacker's link opens nothing)."""
+        if browser_id is None or not interaction_id.isascii() or len(interaction_id) > 64:
+            return None
+        raw = self._store.get(_key(interaction_id))
+        if raw is None:
+            return None
+        interaction = _load(raw)
+        return interaction if constant_time_equal(interaction.browser_hash, sha256_hex(browser_id)) else None
+
+    def update(self, interaction: Interaction, **changes: Any) -> Interaction | None:
+        """Store new progress. None if another tab changed it meanwhile: go back to the hub and look again."""
+        changed = replace(interaction, progress=replace(interaction.progress, **changes))
+        stored = self._store.compare_and_set(
+            _key(interaction.id), _dump(interaction), _dump(changed), self._lifetimes.interaction_restart
+        )
+        return changed if stored else None
+
+    def complete(self, interaction: Interaction) -> bool:
+        """Mark it answered; True for exactly one of any number of parallel callers."""
+        return self.update(interaction, completed=True) is not None
+
+
+def is_expired(interaction: Interaction) -> bool:
+    """True if the person took too long and has to begin again."""
+    return interaction.expires_at <= now()
+
+
+def _key(interaction_id: str) -> str:
+    # The id is a bearer value of this browser: stored hashed, like a session id.
+    return "interaction:" + sha256_hex(interaction_id)
+
+
+def _dump(interaction: Interaction) -> bytes:
+    return orjson.dumps(
+        asdict(interaction), default=_plain, option=orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATETIME
+    )
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return timestamp(value)
+    if isinstance(value, frozenset):
+        return sorted(value)
+    raise TypeError(f"an Interaction cannot hold a {type(value).__name__}")
+
+
+def _load(raw: bytes) -> Interaction:
+    record = orjson.loads(raw)
+    required, progress = record["requirements"], record["progress"]
+    for name in ("acr_values", "ui_locales", "scopes", "resources", "claims"):
+        required[name] = tuple(required[name])
+    required["prompts"] = frozenset(required["prompts"])
+    first, consent, failure = progress["first_factor"], progress["consent"], progress["failure"]
+    if first:
+        progress["first_factor"] = FirstFactor(first["user_id"], from_timestamp(first["at"]), tuple(first["amr"]))
+    if consent:
+        progress["consent"] = ConsentDecision(consent["user_id"], tuple(consent["scopes"]))
+    if failure:
+        progress["failure"] = Failure(**failure)
+    record["expires_at"] = from_timestamp(record["expires_at"])
+    record["requirements"] = Requirements(**required)
+    record["progress"] = Progress(**progress)
+    return Interaction(**record)

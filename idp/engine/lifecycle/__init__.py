@@ -1,0 +1,54 @@
+"""What ends an account's access. One place, so that every cause has the same effect (LO3)."""
+
+from collections.abc import Iterable
+
+from idp.identity.credentials.passwords import Passwords
+from idp.identity.directory.users import Users
+from idp.identity.sessions.sessions import Sessions
+from idp.services.limits.throttle import Throttle
+from idp.storage.db import transaction
+
+
+class Lifecycle:
+    """Changes of an account that reach its sessions and tokens."""
+
+    def __init__(self, users: Users, passwords: Passwords, sessions: Sessions, throttle: Throttle) -> None:
+        self._users = users
+        self._passwords = passwords
+        self._sessions = sessions
+        self._throttle = throttle
+
+    def deactivate(self, user_id: str, *, actor: str = "operator") -> None:
+        """Switch a user off, reversibly: no session and no token of theirs survives. Raises NotFound."""
+        with transaction():
+            self._users.set_status(user_id, "deactivated", actor=actor)
+            self._sessions.end_all(user_id, "deactivated", revoke_offline=True, actor=actor)
+
+    def reactivate(self, user_id: str, *, actor: str = "operator") -> None:
+        """Switch a user on again; they have to sign in anew. Raises NotFound."""
+        self._users.set_status(user_id, "active", actor=actor)
+
+    def delete(self, user_id: str, *, actor: str = "operator") -> None:
+        """Delete a user and everything that hangs on them. Raises NotFound."""
+        with transaction():
+            self._sessions.end_all(user_id, "deleted", revoke_offline=True, actor=actor)
+            self._users.delete(user_id, actor=actor)
+
+    def set_password(
+        self,
+        user_id: str,
+        password: str,
+        *,
+        context_words: Iterable[str] = (),
+        except_session_id: str | None = None,
+        actor: str = "operator",
+    ) -> None:
+        """Set a new password, sign the user out everywhere else, and lift a lockout.
+
+        Raises WeakPassword if the policy refuses it.
+        """
+        prepared = self._passwords.prepare(password, context_words)
+        with transaction():
+            self._passwords.store(user_id, prepared, actor=actor)
+            self._sessions.end_all(user_id, "password_changed", except_session_id, revoke_offline=True, actor=actor)
+            self._throttle.unlock(user_id)

@@ -1,0 +1,231 @@
+"""The authorization endpoint (RFC 6749 §3.1, OpenID Connect Core §3.1.2) and its second half, after the sign-in."""
+
+from urllib.parse import parse_qsl, urlencode
+
+from flask import Response, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from idp.core.crypto import sha256_hex
+from idp.core.events import Event
+from idp.core.randomness import new_token
+from idp.engine.interaction import Interaction, Step, is_expired, next_step
+from idp.engine.tokens import Authorization
+from idp.oauth import pipeline, response
+from idp.oauth.authorization_request import AuthorizationRequest
+from idp.oauth.checks.draft import Draft, PageError
+from idp.oauth.error_pages import expired_page, refused_page
+from idp.oauth.errors import (
+    BY_CODE,
+    AccountSelectionRequired,
+    ConsentRequired,
+    InteractionRequired,
+    LoginRequired,
+    OAuthError,
+    UnmetAuthenticationRequirements,
+)
+from idp.signin.facts import gather
+from idp.storage.db import transaction
+from idp.web.browser_session import current_session
+from idp.web.cookies import browser_id, known_browser_id
+from idp.web.provider import current_provider
+
+MAX_PARAMETERS_BYTES = 16 * 1024
+_POSTED_LIFETIME = 600
+
+#: What each step that would need the person means to a client that asked for silence.
+_SILENT = {
+    Step.LOGIN: LoginRequired,
+    Step.SELECT_ACCOUNT: AccountSelectionRequired,
+    Step.CONSENT: ConsentRequired,
+    Step.TOTP: InteractionRequired,
+    Step.UNMET: UnmetAuthenticationRequirements,
+}
+
+
+def authorize() -> ResponseReturnValue:
+    """GET /oauth2/authorize"""
+    query = request.query_string
+    if len(query) > MAX_PARAMETERS_BYTES:
+        raise RequestEntityTooLarge
+    posted = request.args.get("posted")
+    if posted is not None:
+        stored = current_provider().store.get(_posted_key(posted))
+        if stored is None:
+            return expired_page()
+        query = stored
+    return _answer(query)
+
+
+def authorize_post() -> ResponseReturnValue:
+    """POST /oauth2/authorize (OpenID Connect Core §3.1.2.1).
+
+    A POST from the client's site comes without our SameSite=Lax cookies, so nothing is decided here: the
+    parameters are put aside and the browser asks again by GET, which brings the cookies.
+    """
+    body = request.get_data(cache=False)
+    if len(body) > MAX_PARAMETERS_BYTES:
+        raise RequestEntityTooLarge
+    if request.mimetype != "application/x-www-form-urlencoded":
+        return refused_page(PageError("form_expected", detail=f"content type {request.mimetype[:100]!r}"))
+    posted = new_token(160)
+    current_provider().store.put(_posted_key(posted), body, _POSTED_LIFETIME)
+    return redirect(url_for("oauth.authorize", posted=posted), 303)
+
+
+def _answer(query: bytes) -> ResponseReturnValue:
+    provider = current_provider()
+    pairs = parse_qsl(query.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=200)
+    draft = Draft.of(provider, [pair for pair in pairs if pair[0] != "posted"])
+    try:
+        authorization_request = pipeline.run(draft)
+    except PageError as error:
+        _audit_refusal(draft, error.reason, error.detail)
+        return refused_page(error)
+    except OAuthError as error:
+        _audit_refusal(draft, error.error, error.detail)
+        return response.failure(draft.redirect_uri, draft.response_mode, error, draft.params.get("state"))
+    if "none" in authorization_request.prompts:
+        return _answer_silently(authorization_request)
+    interaction = provider.interactions.begin(
+        browser_id=browser_id(provider.settings),
+        requirements=authorization_request.requirements(),
+        resume_path=url_for("oauth.resume", interaction="{id}").replace("%7Bid%7D", "{id}"),
+        restart_path=_restart_path(draft),
+        request=authorization_request.as_record(),
+    )
+    return redirect(url_for("signin.hub", interaction_id=interaction.id), 303)
+
+
+def _answer_silently(authorization_request: AuthorizationRequest) -> Response:
+    """`prompt=none`: the same policy as the hub's, with every page turned into an error (§3.1.2.6)."""
+    requirements = authorization_request.requirements()
+    facts = gather(requirements)
+    step = next_step(requirements, facts.progress, facts.facts)
+    if step is Step.DONE and facts.session is not None:
+        return _grant(authorization_request, authorization_request.scopes, facts.session.id)
+    error = _SILENT.get(step, InteractionRequired)("the request cannot be answered without the person")
+    _record(Event.AUTHORIZATION_REFUSED, authorization_request, reason=error.error)
+    return response.failure(
+        authorization_request.redirect_uri,
+        authorization_request.response_mode,
+        error,
+        authorization_request.state,
+    )
+
+
+def resume() -> ResponseReturnValue:
+    """GET /oauth2/authorize/resume: the sign-in is over; answer the request that began it.
+
+    Believes nothing that the URL says: the policy is asked again, so skipping a page leads back to it (LG7).
+    """
+    provider = current_provider()
+    interaction = provider.interactions.load(request.args.get("interaction", ""), known_browser_id(provider.settings))
+    if interaction is None or interaction.progress.completed:
+        return expired_page()
+    authorization_request = AuthorizationRequest.from_record(interaction.request)
+    facts = gather(interaction.requirements, interaction.progress)
+    step = next_step(interaction.requirements, interaction.progress, facts.facts)
+    failed = step in (Step.FAILED, Step.UNMET)
+    session = current_session()
+    if not failed and (step is not Step.DONE or session is None or is_expired(interaction)):
+        return redirect(url_for("signin.hub", interaction_id=interaction.id), 303)
+    if not provider.interactions.complete(interaction):
+        return expired_page()
+    if failed or session is None:
+        return _fail(authorization_request, _failure(interaction))
+    return _grant(authorization_request, _granted_scopes(interaction), session.id)
+
+
+def _grant(authorization_request: AuthorizationRequest, scopes: tuple[str, ...], session_id: str) -> Response:
+    provider = current_provider()
+    session = provider.sessions.get(session_id)
+    if session is None:
+        return _fail(authorization_request, LoginRequired("the session has ended"))
+    code = provider.tokens.codes.issue(
+        Authorization(
+            client_id=authorization_request.client_id,
+            user_id=session.user_id,
+            session_id=session.id,
+            scopes=scopes,
+            resources=authorization_request.resources,
+            auth_time=session.auth_time,
+            acr=session.acr,
+            amr=session.amr,
+            claims_request=authorization_request.claims,
+        ),
+        redirect_uri=authorization_request.redirect_uri,
+        redirect_uri_was_sent=authorization_request.redirect_uri_was_sent,
+        code_challenge=authorization_request.code_challenge,
+        nonce=authorization_request.nonce,
+    )
+    with transaction():
+        provider.audit.record(
+            Event.AUTHORIZATION_GRANTED,
+            actor=f"user:{session.user_id}",
+            user_id=session.user_id,
+            client_id=authorization_request.client_id,
+            session_id=session.id,
+            scopes=list(scopes),
+        )
+    return response.success(
+        authorization_request.redirect_uri,
+        authorization_request.response_mode,
+        code=code,
+        state=authorization_request.state,
+    )
+
+
+def _fail(authorization_request: AuthorizationRequest, error: OAuthError) -> Response:
+    event = Event.AUTHORIZATION_DENIED if error.error == "access_denied" else Event.AUTHORIZATION_REFUSED
+    _record(event, authorization_request, reason=error.error)
+    return response.failure(
+        authorization_request.redirect_uri,
+        authorization_request.response_mode,
+        error,
+        authorization_request.state,
+    )
+
+
+def _failure(interaction: Interaction) -> OAuthError:
+    failure = interaction.progress.failure
+    if failure is None:
+        return UnmetAuthenticationRequirements("the requested authentication level cannot be reached")
+    return BY_CODE[failure.error](failure.description)
+
+
+def _granted_scopes(interaction: Interaction) -> tuple[str, ...]:
+    consent = interaction.progress.consent
+    requested = interaction.requirements.scopes
+    return requested if consent is None else tuple(value for value in requested if value in consent.scopes)
+
+
+def _restart_path(draft: Draft) -> str:
+    pairs = [*draft.params.items(), *(("resource", value) for value in draft.resources_sent)]
+    return url_for("oauth.authorize") + "?" + urlencode(pairs)
+
+
+def _posted_key(posted: str) -> str:
+    return "authorize:" + sha256_hex(posted)
+
+
+def _record(event: Event, authorization_request: AuthorizationRequest, **details: str) -> None:
+    session = current_session()
+    with transaction():
+        current_provider().audit.record(
+            event,
+            user_id=session.user_id if session else None,
+            client_id=authorization_request.client_id,
+            session_id=session.id if session else None,
+            **details,
+        )
+
+
+def _audit_refusal(draft: Draft, reason: str, detail: str) -> None:
+    with transaction():
+        current_provider().audit.record(
+            Event.AUTHORIZATION_REFUSED,
+            client_id=draft.client.client_id if draft.has_client else None,
+            reason=reason,
+            detail=detail,
+        )

@@ -1,0 +1,47 @@
+"""Access tokens presented to us (RFC 6750)."""
+
+from flask import Request
+
+from idp.engine.tokens import AccessToken
+from idp.oauth.errors import InvalidRequest, InvalidToken, OAuthError
+from idp.oauth.requests import FORM, read_form
+from idp.web.provider import current_provider
+
+
+def presented_token(request: Request) -> str | None:
+    """The token from the Authorization header or the form body, never the query (RFC 6750 §2, RFC 9700 §4.3.2).
+
+    None if there is none; raises InvalidRequest if there are two.
+    """
+    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    header = value.strip() if scheme.lower() == "bearer" else None
+    body = None
+    if request.method == "POST" and request.mimetype == FORM:
+        body = read_form(request).data.get("access_token")
+    if header and body:
+        raise InvalidRequest("the access token was sent twice")
+    return header or body
+
+
+def live_token(value: str) -> AccessToken:
+    """The token, if it is ours, unexpired, unrevoked, and its client enabled. Raises InvalidToken."""
+    provider = current_provider()
+    token = provider.tokens.access.read(value)
+    if token is None or provider.tokens.access.is_revoked(token):
+        raise InvalidToken("the access token is expired, revoked or not ours")
+    client = provider.clients.get(token.client_id)
+    if client is None or not client.is_enabled:
+        raise InvalidToken("the access token is expired, revoked or not ours", detail="client disabled")
+    return token
+
+
+def challenge(error: OAuthError | None = None, scope: str | None = None) -> str:
+    """The `WWW-Authenticate` value (RFC 6750 §3). Without credentials, no error is named (§3.1)."""
+    parts = ['realm="idp"']
+    if error is not None:
+        parts.append(f'error="{error.error}"')
+        if error.description:
+            parts.append(f'error_description="{error.description}"')
+    if scope is not None:
+        parts.append(f'scope="{scope}"')
+    return "Bearer " + ", ".join(parts)

@@ -1,0 +1,59 @@
+"""`claims`: claims asked for one by one (OpenID Connect Core §5.5)."""
+
+from typing import Any
+
+import orjson
+
+from idp.engine.tokens import PERSON_CLAIMS
+from idp.oauth.checks.draft import Draft
+from idp.oauth.errors import InvalidRequest
+
+_MEMBERS = ("userinfo", "id_token")
+
+
+def check(draft: Draft) -> None:
+    """Keep the known claims; ignore unknown ones (§5.5). Raises InvalidRequest if it is not such an object.
+
+    `sub` with a value names the only acceptable person; `acr` demands a level (§5.5.1.1).
+    """
+    text = draft.params.get("claims")
+    if text is None:
+        return
+    try:
+        requested = orjson.loads(text)
+    except ValueError:
+        raise InvalidRequest("claims is not JSON") from None
+    members = {}
+    for member in _MEMBERS:
+        value = _object(_object(requested, "claims").get(member), f"claims.{member}")
+        members[member] = {name: _object(wish, name) for name, wish in value.items()}
+    _require_subject(draft, members["id_token"])
+    _require_acr(draft, members["id_token"])
+    draft.claims = {
+        member: {name: wish for name, wish in wishes.items() if name in PERSON_CLAIMS}
+        for member, wishes in members.items()
+        if PERSON_CLAIMS & wishes.keys()
+    }
+
+
+def _object(value: Any, name: str) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise InvalidRequest(f"{name} is not a JSON object")
+    return value
+
+
+def _require_subject(draft: Draft, id_token: dict[str, Any]) -> None:
+    value = id_token.get("sub", {}).get("value")
+    if isinstance(value, str):
+        draft.subject_hint = value
+
+
+def _require_acr(draft: Draft, id_token: dict[str, Any]) -> None:
+    wish = id_token.get("acr")
+    if not wish:
+        return
+    values = wish.get("values") if isinstance(wish.get("values"), list) else [wish.get("value")]
+    draft.acr_values = tuple(value for value in values or () if isinstance(value, str))
+    draft.acr_essential = wish.get("essential") is True and bool(draft.acr_values)

@@ -1,0 +1,19 @@
+"""`resource`: the APIs the token is for (RFC 8707 §2.1)."""
+
+from idp.engine.tokens import InvalidTarget as UnknownTarget
+from idp.oauth.checks.draft import Draft
+from idp.oauth.errors import InvalidTarget
+
+
+def check(draft: Draft) -> None:
+    """Raises InvalidTarget for an unknown resource, one the client may not use, or scopes whose API is unclear."""
+    targets = draft.provider.tokens.targets
+    try:
+        resources = tuple(dict.fromkeys(targets.lookup(value).audience for value in draft.resources_sent))
+        targets.servers_for(draft.scopes, resources)  # RFC 9068 §3: the owner of each scope is clear
+    except UnknownTarget as error:
+        raise InvalidTarget(str(error), detail=error.detail) from error
+    refused = [resource for resource in resources if not draft.client.allows_resource(resource)]
+    if refused:
+        raise InvalidTarget("the client may not use the requested resource", detail=f"refused {refused}")
+    draft.resources = resources

@@ -1,0 +1,32 @@
+"""`scope`: what the client asks for, reduced to what it may have (RFC 6749 §3.3)."""
+
+import re
+
+from idp.identity.access.scopes import STANDARD_SCOPES
+from idp.oauth.checks.draft import Draft
+from idp.oauth.errors import InvalidScope
+
+MAX_SCOPES = 100
+_SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
+
+
+def check(draft: Draft) -> None:
+    """Keep the scopes that exist and that the client is registered for; unknown ones are ignored
+    (OpenID Connect Core §3.1.2.1). Raises InvalidScope if they are malformed or none is left."""
+    requested = tuple(dict.fromkeys(draft.params.get("scope", "").split(" ")))
+    requested = tuple(value for value in requested if value)
+    if len(requested) > MAX_SCOPES or not all(_SCOPE_TOKEN.fullmatch(value) for value in requested):
+        raise InvalidScope("scope is malformed or too long")
+    allowed = draft.client.scopes
+    granted = tuple(
+        value
+        for value in requested
+        if draft.provider.tokens.targets.is_known_scope(value)
+        and (value in allowed if allowed is not None else value in STANDARD_SCOPES)
+    )
+    # OpenID Connect Core §11: without a refresh token, offline_access means nothing.
+    if "offline_access" in granted and not draft.client.allows_grant("refresh_token"):
+        granted = tuple(value for value in granted if value != "offline_access")
+    if not granted:
+        raise InvalidScope("none of the requested scopes is available to this client")
+    draft.scopes = granted

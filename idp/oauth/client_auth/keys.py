@@ -1,0 +1,76 @@
+"""The public keys of clients that publish them at a `jwks_uri`, fetched safely and seldom."""
+
+import threading
+import time
+from dataclasses import dataclass
+
+import structlog
+from joserfc.jwk import KeySet
+
+from idp.core.errors import Invalid
+from idp.core.fetch import FetchError
+from idp.identity.clients.client import Client
+from idp.identity.clients.public_keys import check_jwks, key_set
+from idp.web.provider import current_provider
+
+log = structlog.get_logger("idp.oauth.client_keys")
+
+#: Seconds. An unknown `kid` asks again, but no more often than this, however many assertions arrive.
+REFETCH_INTERVAL = 60
+LIFETIME = 3600
+_MAX_ENTRIES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    uri: str
+    keys: KeySet | None
+    at: float
+
+
+class _Cache:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._entries: dict[str, _Fetched] = {}
+
+    def get(self, client: Client, uri: str, kid: str | None) -> KeySet | None:
+        """The client's keys; fetched again if they are old or do not have `kid`."""
+        entry = self._entries.get(client.client_id)
+        if entry is not None and entry.uri == uri:
+            age = time.monotonic() - entry.at
+            is_missing = entry.keys is None or (kid is not None and kid not in _kids(entry.keys))
+            if age < REFETCH_INTERVAL or (not is_missing and age < LIFETIME):
+                return entry.keys
+        fetched = _fetch(uri)
+        if fetched is None and entry is not None and entry.uri == uri:
+            fetched = entry.keys  # the client's site is down: what it said last still stands
+        with self._lock:
+            if len(self._entries) >= _MAX_ENTRIES:
+                self._entries.clear()
+            self._entries[client.client_id] = _Fetched(uri, fetched, time.monotonic())
+        return fetched
+
+
+_cache = _Cache()
+
+
+def client_keys(client: Client, kid: str | None) -> list[KeySet]:
+    """The key sets to verify the client's signatures with: inline ones, or those at its `jwks_uri`."""
+    if client.key_set is not None:
+        return [client.key_set]
+    if client.jwks_uri is None:
+        return []
+    keys = _cache.get(client, client.jwks_uri, kid)
+    return [keys] if keys is not None else []
+
+
+def _fetch(uri: str) -> KeySet | None:
+    try:
+        return key_set(check_jwks(current_provider().fetcher.get_json(uri)))
+    except (FetchError, Invalid) as error:
+        log.warning("jwks_uri could not be read", uri=uri, reason=str(error))
+        return None
+
+
+def _kids(keys: KeySet) -> set[str | None]:
+    return {key.kid for key in keys.keys}

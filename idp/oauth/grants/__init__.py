@@ -1,0 +1,1 @@
+"""One grant type a file."""

@@ -1,0 +1,126 @@
+"""The authorization code grant (RFC 6749 §4.1.3) with PKCE (RFC 7636 §4.6)."""
+
+import re
+from typing import Any
+
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
+
+from idp.core.crypto import constant_time_equal
+from idp.core.events import Event
+from idp.engine.tokens import AuthorizationCode, CodeReused, Family, UnknownCode
+from idp.identity.clients.client import Client
+from idp.identity.directory.users import User
+from idp.oauth.errors import InvalidGrant
+from idp.oauth.grants.base import HEADERS, Grant, registered_errors, token_body
+from idp.storage.db import transaction
+
+_VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")  # RFC 7636 §4.1
+
+
+class AuthorizationCodeGrant(Grant):
+    """A code is redeemed once, by its client, with its redirect URI and verifier."""
+
+    GRANT_TYPE = "authorization_code"
+
+    def validate_token_request(self) -> None:
+        """RFC 6749 §4.1.3. The code is consumed here: whatever fails after that has burned it."""
+        self._client: Client = self.authenticated_client()
+        value = self.request.required("code")
+        self._code = self._redeem(value, self._client)
+        self._check_redirect_uri(self._code)
+        self._check_verifier(self._code)
+        authorization = self._code.authorization
+        self._user: User = self.active_user(authorization.user_id)
+        if self.provider.sessions.get(authorization.session_id or "") is None:
+            raise InvalidGrant("the authorization code is not valid", detail="the session has ended")
+        self._target = self.target(authorization.scopes, authorization.resources)
+
+    def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
+        """RFC 6749 §4.1.4, OpenID Connect Core §3.1.3.3."""
+        tokens = self.provider.tokens
+        authorization = self._code.authorization
+        with_refresh_token = self._client.allows_grant("refresh_token")
+        with transaction():
+            family = tokens.families.create(
+                self._code.family_id,
+                authorization,
+                code_hash=self._code.hash,
+                with_refresh_token=with_refresh_token,
+            )
+            self.provider.audit.record(
+                Event.TOKEN_ISSUED,
+                actor=f"client:{self._client.client_id}",
+                user_id=authorization.user_id,
+                client_id=self._client.client_id,
+                session_id=authorization.session_id,
+                grant_type=self.GRANT_TYPE,
+                family=family.id,
+                scopes=list(authorization.scopes),
+            )
+        self._revoke_if_raced(family)
+        access_token = self.issue_access_token(authorization, self._target, family)
+        id_token = None
+        if authorization.is_openid:
+            id_token = tokens.id.issue(
+                self._user,
+                authorization,
+                alg=self._client.metadata.id_token_signed_response_alg,
+                nonce=self._code.nonce,
+                access_token=access_token.value,
+            )
+        refresh_token = tokens.refresh.mint(family, family.generation) if with_refresh_token else None
+        return 200, token_body(access_token, refresh_token=refresh_token, id_token=id_token), HEADERS
+
+    def _redeem(self, value: str, client: Client) -> AuthorizationCode:
+        try:
+            with registered_errors():
+                return self.provider.tokens.codes.redeem(value, client.client_id)
+        except InvalidGrant as error:
+            cause = error.__cause__
+            if isinstance(cause, CodeReused):
+                self._revoke(cause.family_id, client)
+            elif isinstance(cause, UnknownCode):
+                family = self.provider.tokens.families.find_by_code(cause.code_hash)
+                if family is not None and family.authorization.client_id == client.client_id:
+                    self._revoke(family.id, client)
+            raise
+
+    def _revoke(self, family_id: str, client: Client) -> None:
+        """RFC 6749 §4.1.2, RFC 9700 §4.5: reuse means the code leaked; what came of it cannot be trusted."""
+        with transaction():
+            self.provider.tokens.families.revoke(family_id, "code_reused")
+            self.provider.audit.record(
+                Event.CODE_REUSED,
+                actor=f"client:{client.client_id}",
+                client_id=client.client_id,
+                family=family_id,
+            )
+
+    def _revoke_if_raced(self, family: Family) -> None:
+        """A second presentation that came before the family was stored found nothing to revoke: do it now."""
+        if self.provider.tokens.codes.was_reused(self._code):
+            with transaction():
+                self.provider.tokens.families.revoke(family.id, "code_reused")
+
+    def _check_redirect_uri(self, code: AuthorizationCode) -> None:
+        # RFC 6749 §4.1.3: required and identical if the authorization request had one.
+        sent = self.request.payload.data.get("redirect_uri")
+        if sent is None and not code.redirect_uri_was_sent:
+            return
+        if sent != code.redirect_uri:
+            raise InvalidGrant("redirect_uri differs from the one in the authorization request")
+
+    def _check_verifier(self, code: AuthorizationCode) -> None:
+        verifier = self.request.payload.data.get("code_verifier")
+        if code.code_challenge is None:
+            if verifier is not None:
+                # RFC 9700 §4.8.2: somebody stripped the challenge from the authorization request.
+                raise InvalidGrant("code_verifier was sent, but the authorization request had no code_challenge")
+            return
+        if verifier is None:
+            raise InvalidGrant("code_verifier is missing")
+        if not _VERIFIER.fullmatch(verifier):
+            raise InvalidGrant("code_verifier has to be 43 to 128 unreserved characters")
+        # RFC 7636 §4.6
+        if not constant_time_equal(create_s256_code_challenge(verifier), code.code_challenge):
+            raise InvalidGrant("code_verifier does not match the code_challenge")

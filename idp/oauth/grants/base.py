@@ -1,0 +1,94 @@
+"""What the grants share: who asks, for which resource, and the shape of the answer."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from authlib.oauth2.rfc6749 import BaseGrant, TokenEndpointMixin
+
+from idp.engine.tokens import (
+    Authorization,
+    Family,
+    IssuedAccessToken,
+    Target,
+)
+from idp.engine.tokens import InvalidGrant as GrantRefused
+from idp.engine.tokens import InvalidScope as ScopeRefused
+from idp.engine.tokens import InvalidTarget as TargetRefused
+from idp.identity.clients.client import Client
+from idp.identity.directory.users import User
+from idp.oauth import client_auth
+from idp.oauth.errors import InvalidGrant, InvalidScope, InvalidTarget, UnauthorizedClient
+from idp.oauth.requests import ProtocolRequest
+from idp.web.provider import Provider, current_provider
+
+HEADERS = [("Content-Type", "application/json")]
+
+
+class Grant(BaseGrant, TokenEndpointMixin):
+    """Base of our grants, in Authlib's shape: `validate_token_request`, then `create_token_response`."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS = list(client_auth.METHODS)
+    request: ProtocolRequest
+
+    @property
+    def provider(self) -> Provider:
+        """The services."""
+        return current_provider()
+
+    def authenticated_client(self) -> Client:
+        """The client, proven, and registered for this grant type. Raises InvalidClient or UnauthorizedClient."""
+        client = client_auth.authenticate(self.request)
+        if not client.allows_grant(self.GRANT_TYPE):
+            raise UnauthorizedClient("the client is not registered for this grant type")
+        return client
+
+    def requested_scopes(self) -> tuple[str, ...]:
+        """The `scope` parameter of the token request."""
+        return tuple(dict.fromkeys((self.request.payload.data.get("scope") or "").split()))
+
+    def target(self, scopes: tuple[str, ...], authorized: tuple[str, ...] = ()) -> Target:
+        """The resource servers that the token is for. Raises InvalidTarget."""
+        with registered_errors():
+            return self.provider.tokens.targets.resolve(scopes, authorized, self.request.payload.resources)
+
+    def active_user(self, user_id: str) -> User:
+        """The user, if they may still sign in (TK4). Raises InvalidGrant."""
+        user = self.provider.users.get(user_id)
+        if user is None or not user.is_active:
+            raise InvalidGrant("the grant is no longer valid", detail="the user is not active")
+        return user
+
+    def issue_access_token(self, authorization: Authorization, target: Target, family: Family) -> IssuedAccessToken:
+        """An access token of the family."""
+        return self.provider.tokens.access.issue_to_user(
+            authorization,
+            target,
+            family_id=family.id,
+            roles=self.provider.roles.of(authorization.user_id),
+        )
+
+
+def token_body(access_token: IssuedAccessToken, **members: str | None) -> dict[str, Any]:
+    """The successful response (RFC 6749 §5.1); `scope` always, absent members left out."""
+    body = {
+        "access_token": access_token.value,
+        "token_type": "Bearer",
+        "expires_in": access_token.expires_in,
+        "scope": " ".join(access_token.scopes),
+    }
+    body.update({name: value for name, value in members.items() if value is not None})
+    return body
+
+
+@contextmanager
+def registered_errors() -> Iterator[None]:
+    """Give the engine's refusals their registered codes."""
+    try:
+        yield
+    except GrantRefused as error:
+        raise InvalidGrant(str(error), detail=error.detail) from error
+    except ScopeRefused as error:
+        raise InvalidScope(str(error), detail=error.detail) from error
+    except TargetRefused as error:
+        raise InvalidTarget(str(error), detail=error.detail) from error

@@ -1,0 +1,99 @@
+"""The refresh token grant (RFC 6749 §6), with rotation and reuse detection (RFC 9700 §4.14.2)."""
+
+from typing import Any
+
+from idp.core.events import Event
+from idp.engine.tokens import PresentedToken, Refresh
+from idp.identity.clients.client import Client
+from idp.oauth.errors import InvalidGrant, InvalidScope
+from idp.oauth.grants.base import HEADERS, Grant, token_body
+from idp.storage.db import transaction
+
+_NOT_VALID = "the refresh token is not valid"
+
+
+class RefreshTokenGrant(Grant):
+    """A refresh token is used once; using a spent one revokes the whole family."""
+
+    GRANT_TYPE = "refresh_token"
+
+    def validate_token_request(self) -> None:
+        """RFC 6749 §6. Nothing is consumed yet: a request that asks for too much leaves the token usable."""
+        self._client: Client = self.authenticated_client()
+        presented = self.provider.tokens.refresh.read(self.request.required("refresh_token"))
+        if presented is None:
+            raise InvalidGrant(_NOT_VALID, detail="unknown refresh token")
+        authorization = presented.family.authorization
+        if authorization.client_id != self._client.client_id:
+            raise InvalidGrant(_NOT_VALID, detail="issued to another client")
+        self._presented: PresentedToken = presented
+        self._user = self.active_user(authorization.user_id)
+        self._check_consent()
+        self._scopes = self._narrowed(authorization.scopes)
+        self._target = self.target(self._scopes, authorization.resources)
+
+    def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
+        """RFC 6749 §6; the ID token as OpenID Connect Core §12.2 has it: no nonce, the same auth_time."""
+        tokens = self.provider.tokens
+        generation = self._advance()
+        family = self._presented.family
+        authorization = family.authorization.narrowed(self._scopes)
+        access_token = self.issue_access_token(authorization, self._target, family)
+        id_token = None
+        if authorization.is_openid:
+            id_token = tokens.id.issue(
+                self._user,
+                authorization,
+                alg=self._client.metadata.id_token_signed_response_alg,
+                access_token=access_token.value,
+            )
+        refresh_token = None if generation is None else tokens.refresh.mint(family, generation)
+        return 200, token_body(access_token, refresh_token=refresh_token, id_token=id_token), HEADERS
+
+    def _advance(self) -> int | None:
+        """Use the token; the generation of its successor, or None if the client keeps the one it has."""
+        family = self._presented.family
+        with transaction():
+            outcome, generation = self.provider.tokens.refresh.advance(
+                self._presented, rotate=self._client.rotate_refresh_tokens
+            )
+            if outcome is Refresh.REUSED:
+                self.provider.tokens.families.revoke(family.id, "refresh_token_reused")
+                self._record(Event.TOKEN_REUSED)
+            elif outcome is not Refresh.DEAD:
+                self._record(Event.TOKEN_REFRESHED, repeated=outcome is Refresh.REPEATED)
+        # The revocation above is committed; only then is the client told.
+        if outcome is Refresh.REUSED:
+            raise InvalidGrant(_NOT_VALID, detail="a spent refresh token was used again: family revoked")
+        if outcome is Refresh.DEAD:
+            raise InvalidGrant(_NOT_VALID, detail="expired or revoked")
+        return None if outcome is Refresh.KEPT else generation
+
+    def _narrowed(self, authorized: tuple[str, ...]) -> tuple[str, ...]:
+        """RFC 6749 §6: the same scope or less."""
+        requested = self.requested_scopes()
+        if not set(requested) <= set(authorized):
+            raise InvalidScope("the scope exceeds what was authorized")
+        return tuple(scope for scope in authorized if scope in requested) if requested else authorized
+
+    def _check_consent(self) -> None:
+        """Consent that was withdrawn ends the access (TK4), also if the withdrawal and this request race."""
+        if self._client.skip_consent:
+            return
+        authorization = self._presented.family.authorization
+        consents = self.provider.consents
+        remembered = consents.get(authorization.user_id, self._client.client_id)
+        if not consents.covers(remembered, authorization.scopes, authorization.resources):
+            raise InvalidGrant(_NOT_VALID, detail="consent was withdrawn")
+
+    def _record(self, event: Event, **details: bool) -> None:
+        authorization = self._presented.family.authorization
+        self.provider.audit.record(
+            event,
+            actor=f"client:{self._client.client_id}",
+            user_id=authorization.user_id,
+            client_id=self._client.client_id,
+            session_id=authorization.session_id,
+            family=self._presented.family.id,
+            **details,
+        )

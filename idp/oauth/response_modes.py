@@ -1,0 +1,36 @@
+"""How an authorization response travels: `query` or `form_post`."""
+
+from collections.abc import Mapping
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from flask import Response
+
+from idp.web.pages import render_page, use_script_nonce
+
+
+def send(redirect_uri: str, response_mode: str, members: Mapping[str, str]) -> Response:
+    """Send the browser back to the client with these members."""
+    if response_mode == "form_post":
+        return _form_post(redirect_uri, members)
+    return _redirect(with_query(redirect_uri, members))
+
+
+def with_query(uri: str, members: Mapping[str, str]) -> str:
+    """`uri` with members added to its query, which is kept as it is (RFC 6749 §3.1.2)."""
+    added = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in members.items())
+    parts = urlsplit(uri)
+    query = f"{parts.query}&{added}" if parts.query else added
+    return urlunsplit(parts._replace(query=query))
+
+
+def _redirect(location: str) -> Response:
+    # 303, so that a POSTed sign-in form is never sent on to the client (RFC 9700 §4.12).
+    response = Response(status=303)
+    response.autocorrect_location_header = False
+    response.headers["Location"] = location
+    return response
+
+
+def _form_post(redirect_uri: str, members: Mapping[str, str]) -> Response:
+    """OAuth 2.0 Form Post Response Mode §2: a page that posts itself, with a button where scripts are off."""
+    return render_page("oauth/form_post.html", target=redirect_uri, fields=dict(members), csp_nonce=use_script_nonce())

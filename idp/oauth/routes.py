@@ -1,0 +1,43 @@
+"""The URL table of the protocol, each line with its specification."""
+
+from flask import Blueprint
+
+from idp.oauth.authorize import authorize, authorize_post, resume
+from idp.oauth.discovery import discovery
+from idp.oauth.end_session import end_session
+from idp.oauth.introspection import introspect
+from idp.oauth.jwks import jwks
+from idp.oauth.revocation import revoke
+from idp.oauth.token import token
+from idp.oauth.userinfo import userinfo
+
+blueprint = Blueprint("oauth", __name__)
+
+_GET, _POST, _BOTH = ("GET",), ("POST",), ("GET", "POST")
+
+blueprint.add_url_rule("/oauth2/authorize", "authorize", authorize, methods=_GET)  # RFC 6749 §3.1
+blueprint.add_url_rule("/oauth2/authorize", "authorize_post", authorize_post, methods=_POST)  # OIDC Core §3.1.2.1
+blueprint.add_url_rule("/oauth2/authorize/resume", "resume", resume, methods=_GET)
+blueprint.add_url_rule("/oauth2/token", "token", token, methods=_POST)  # RFC 6749 §3.2
+blueprint.add_url_rule("/oauth2/userinfo", "userinfo", userinfo, methods=_BOTH)  # OIDC Core §5.3
+blueprint.add_url_rule("/oauth2/introspect", "introspect", introspect, methods=_POST)  # RFC 7662
+blueprint.add_url_rule("/oauth2/revoke", "revoke", revoke, methods=_POST)  # RFC 7009
+blueprint.add_url_rule("/oauth2/jwks", "jwks", jwks, methods=_GET)  # RFC 7517
+blueprint.add_url_rule("/oauth2/logout", "end_session", end_session, methods=_BOTH)  # RP-Initiated Logout
+blueprint.add_url_rule("/.well-known/openid-configuration", "discovery", discovery)  # OIDC Discovery §4
+blueprint.add_url_rule("/.well-known/oauth-authorization-server", "metadata", discovery)  # RFC 8414 §3
+
+#: Endpoints that programs call: they answer errors in JSON and take part in CORS.
+JSON_PATHS = frozenset(
+    {
+        "/oauth2/token",
+        "/oauth2/userinfo",
+        "/oauth2/introspect",
+        "/oauth2/revoke",
+        "/oauth2/jwks",
+        "/.well-known/openid-configuration",
+        "/.well-known/oauth-authorization-server",
+    }
+)
+#: Introspection is for servers with a secret, never for a page.
+CORS_PATHS = JSON_PATHS - {"/oauth2/introspect"}

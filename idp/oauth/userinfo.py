@@ -1,0 +1,34 @@
+"""The UserInfo endpoint (OpenID Connect Core §5.3)."""
+
+from flask import Response, request
+
+from idp.engine.tokens import AccessToken, userinfo_claims
+from idp.oauth.bearer import challenge, live_token, presented_token
+from idp.oauth.errors import InsufficientScope, InvalidToken, OAuthError
+from idp.oauth.json_response import json_response
+from idp.web.provider import current_provider
+
+
+def userinfo() -> Response:
+    """GET and POST /oauth2/userinfo"""
+    try:
+        value = presented_token(request)
+        if value is None:
+            return json_response(None, 401, {"WWW-Authenticate": challenge()})
+        return json_response(_claims(live_token(value)))
+    except OAuthError as error:
+        scope = "openid" if isinstance(error, InsufficientScope) else None
+        return json_response(dict(error.get_body()), error.status_code, {"WWW-Authenticate": challenge(error, scope)})
+
+
+def _claims(token: AccessToken) -> dict[str, object]:
+    provider = current_provider()
+    if "openid" not in token.scopes or provider.settings.issuer not in token.audience:
+        raise InsufficientScope("the access token was not issued for UserInfo")
+    family = provider.tokens.families.get(token.family_id) if token.family_id else None
+    user = provider.users.get(token.subject)
+    if family is None or user is None:
+        raise InvalidToken("the access token does not stand for a person")
+    # What the token carries, not what the family could: a narrowed token shows less.
+    scopes = tuple(scope for scope in family.authorization.scopes if scope in token.scopes)
+    return userinfo_claims(user, family.authorization.narrowed(scopes))

@@ -1,0 +1,133 @@
+"""The consent page: who asks, for what, and where the answer goes."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import request, url_for
+from flask.typing import ResponseReturnValue
+
+from idp.core.events import Event
+from idp.core.settings import LOOPBACK_HOSTS
+from idp.engine.interaction import ConsentDecision, Failure, Step
+from idp.identity.access.scopes import STANDARD_SCOPES
+from idp.identity.sessions.sessions import Session
+from idp.signin.dispatcher import Visit, page
+from idp.storage.db import transaction
+from idp.web import texts
+from idp.web.pages import PageError, render_page, user_view
+from idp.web.provider import current_provider
+
+#: Personal details that applications can do without: the person may leave them out.
+_OPTIONAL = frozenset({"address", "phone"})
+
+
+@page(Step.CONSENT)
+def consent(visit: Visit) -> ResponseReturnValue:
+    """GET asks, POST takes the decision."""
+    session = visit.session
+    if session is None:
+        return visit.to_hub()
+    if request.method == "GET":
+        return _page(visit, session)
+    decision = request.form.get("decision")
+    if decision == "allow":
+        return _allowed(visit, session)
+    if decision == "deny":
+        return _denied(visit, session)
+    return _page(visit, session, errors=(PageError(None, texts.CHOOSE_DECISION),), status=422)
+
+
+def _allowed(visit: Visit, session: Session) -> ResponseReturnValue:
+    required = visit.requirements
+    ticked = set(request.form.getlist("scope"))
+    scopes = tuple(scope for scope in required.scopes if scope in ticked or not _is_optional(scope))
+    if visit.save(consent=ConsentDecision(session.user_id, scopes)) is None:
+        return visit.to_hub()  # answered in another tab meanwhile
+    current_provider().consents.grant(
+        session.user_id, str(required.client_id), scopes, required.resources, required.claims
+    )
+    return visit.to_hub()
+
+
+def _denied(visit: Visit, session: Session) -> ResponseReturnValue:
+    visit.save(failure=Failure("access_denied", "the person did not allow the request"))
+    with transaction():
+        current_provider().audit.record(
+            Event.CONSENT_DENIED,
+            actor=f"user:{session.user_id}",
+            user_id=session.user_id,
+            client_id=visit.requirements.client_id,
+            session_id=session.id,
+        )
+    return visit.to_hub()
+
+
+def _is_optional(scope: str) -> bool:
+    return scope in _OPTIONAL
+
+
+def _page(
+    visit: Visit, session: Session, *, errors: tuple[PageError, ...] = (), status: int = 200
+) -> ResponseReturnValue:
+    provider = current_provider()
+    user = provider.users.get(session.user_id)
+    if user is None:
+        return visit.to_hub()
+    required = visit.requirements
+    redirect_host = urlsplit(required.redirect_uri or "").netloc or (required.redirect_uri or "").partition(":")[0]
+    return render_page(
+        "signin/consent.html",
+        status=status,
+        client=visit.client,
+        errors=errors,
+        user=user_view(user),
+        use_another_url=url_for("signin.another_account", interaction_id=visit.interaction.id),
+        groups=_groups(visit),
+        claims=[texts.claim_label(claim) for claim in required.claims],
+        offline="offline_access" in required.scopes,
+        redirect_host=redirect_host,
+        unverified_localhost=_runs_on_this_device(visit),
+        action=url_for("signin.consent", interaction_id=visit.interaction.id),
+    )
+
+
+def _groups(visit: Visit) -> list[dict[str, Any]]:
+    """The requested scopes by the API they belong to, the person's own data first."""
+    scopes = visit.requirements.scopes
+    groups = []
+    own = [scope for scope in scopes if scope in STANDARD_SCOPES and scope != "offline_access"]
+    if own:
+        groups.append(
+            {
+                "title": texts.ACCOUNT_GROUP_TITLE,
+                "audience": None,
+                "scopes": [_scope_view(scope, texts.scope_description(scope)) for scope in own],
+            }
+        )
+    for server in _servers(visit):
+        described = [(scope, server.scopes[scope]) for scope in scopes if scope in server.scopes]
+        if described:
+            groups.append(
+                {
+                    "title": server.name,
+                    "audience": urlsplit(server.audience).netloc or server.audience,
+                    "scopes": [_scope_view(scope, text or scope) for scope, text in described],
+                }
+            )
+    return groups
+
+
+def _scope_view(scope: str, description: str) -> dict[str, Any]:
+    return {"value": scope, "description": description, "optional": _is_optional(scope)}
+
+
+def _servers(visit: Visit) -> list[Any]:
+    targets = current_provider().tokens.targets
+    return targets.servers_for(visit.requirements.scopes, visit.requirements.resources)
+
+
+def _runs_on_this_device(visit: Visit) -> bool:
+    """An application on the person's own machine: its name cannot be verified (RFC 8252 §8.6)."""
+    uri = urlsplit(visit.requirements.redirect_uri or "")
+    is_local = uri.hostname in LOOPBACK_HOSTS or uri.scheme not in ("http", "https")
+    return is_local and visit.client is not None and visit.client.is_public

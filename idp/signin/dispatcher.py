@@ -1,0 +1,147 @@
+"""THE HUB: asks the policy for the next step and sends the browser there. Every page comes back here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+from flask import Response, g, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+
+from idp.engine.interaction import Interaction, Requirements, Step, is_expired, next_step
+from idp.identity.clients.client import Client
+from idp.identity.sessions.sessions import Session
+from idp.signin.facts import Gathered, gather
+from idp.web.cookies import browser_id, known_browser_id
+from idp.web.csrf import check_csrf
+from idp.web.pages import render_page
+from idp.web.provider import current_provider
+
+#: Which page serves a step. DONE, FAILED and UNMET are answered by whoever began the Interaction.
+PAGES = {
+    Step.LOGIN: "signin.login",
+    Step.TOTP: "signin.totp",
+    Step.SELECT_ACCOUNT: "signin.select_account",
+    Step.CONSENT: "signin.consent",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request to a page of an Interaction."""
+
+    interaction: Interaction
+    gathered: Gathered
+
+    @property
+    def requirements(self) -> Requirements:
+        """What the sign-in has to satisfy."""
+        return self.interaction.requirements
+
+    @property
+    def client(self) -> Client | None:
+        """The application that the person is signing in to, if any."""
+        return self.gathered.client
+
+    @property
+    def session(self) -> Session | None:
+        """This browser's session."""
+        return self.gathered.session
+
+    @property
+    def hub_url(self) -> str:
+        """Where every page goes when it is done."""
+        return url_for("signin.hub", interaction_id=self.interaction.id)
+
+    def save(self, **progress: Any) -> Interaction | None:
+        """Store progress; None if another tab was faster, which the hub sorts out."""
+        return current_provider().interactions.update(self.interaction, **progress)
+
+    def to_hub(self) -> Response:
+        """Back to the hub."""
+        return _redirect(self.hub_url)
+
+
+def start() -> ResponseReturnValue:
+    """GET /signin: sign in without an application, and land on the start page."""
+    provider = current_provider()
+    interaction = provider.interactions.begin(
+        browser_id=browser_id(provider.settings),
+        requirements=Requirements(),
+        resume_path=url_for("web.home"),
+        restart_path=url_for("signin.start"),
+    )
+    return _redirect(url_for("signin.hub", interaction_id=interaction.id))
+
+
+def hub(interaction_id: str) -> ResponseReturnValue:
+    """GET /signin/<id>: the next step, whatever it is."""
+    interaction = _load(interaction_id)
+    if interaction is None:
+        return gone()
+    if is_expired(interaction):
+        return _redirect(interaction.restart_path)
+    gathered = gather(interaction.requirements, interaction.progress)
+    step = next_step(interaction.requirements, interaction.progress, gathered.facts)
+    page = PAGES.get(step)
+    return _redirect(url_for(page, interaction_id=interaction_id) if page else interaction.resume_path)
+
+
+def page(
+    step: Step,
+) -> Callable[[Callable[[Visit], ResponseReturnValue]], Callable[[str], ResponseReturnValue]]:
+    """Decorate the view of one step: it runs only if the policy says that this step is due (LG7).
+
+    Checks the browser's right to the Interaction and, on POST, the CSRF token.
+    """
+
+    def decorate(view: Callable[[Visit], ResponseReturnValue]) -> Callable[[str], ResponseReturnValue]:
+        @wraps(view)
+        def guarded(interaction_id: str) -> ResponseReturnValue:
+            interaction = _load(interaction_id)
+            if interaction is None:
+                return gone()
+            if request.method == "POST":
+                check_csrf()
+            if is_expired(interaction):
+                return _redirect(interaction.restart_path)
+            gathered = gather(interaction.requirements, interaction.progress)
+            due = next_step(interaction.requirements, interaction.progress, gathered.facts)
+            if due is not step:
+                return _redirect(url_for("signin.hub", interaction_id=interaction_id))
+            return view(Visit(interaction, gathered))
+
+        return guarded
+
+    return decorate
+
+
+def visit_any(view: Callable[[Visit], ResponseReturnValue]) -> Callable[[str], ResponseReturnValue]:
+    """Decorate a view that may be asked for at any step of a live Interaction of this browser."""
+
+    @wraps(view)
+    def guarded(interaction_id: str) -> ResponseReturnValue:
+        interaction = _load(interaction_id)
+        if interaction is None:
+            return gone()
+        return view(Visit(interaction, gather(interaction.requirements, interaction.progress)))
+
+    return guarded
+
+
+def gone() -> Response:
+    """The Interaction is unknown, finished, or another browser's."""
+    return render_page("signin/expired.html", status=400, start_url=url_for("web.home"))
+
+
+def _load(interaction_id: str) -> Interaction | None:
+    provider = current_provider()
+    interaction = provider.interactions.load(interaction_id, known_browser_id(provider.settings))
+    if interaction is None or interaction.progress.completed:
+        return None
+    g.ui_locales = interaction.requirements.ui_locales
+    return interaction
+
+
+def _redirect(location: str) -> Response:
+    return redirect(location, 303)  # type: ignore[return-value]

@@ -1,0 +1,150 @@
+"""The sign-in page: an e-mail address and a password.
+
+Whoever asks learns nothing about whether an account exists: the same sentence, the same work (a dummy Argon2 hash
+for unknown users) and the same throttling for both (LG1).
+"""
+
+from dataclasses import dataclass
+
+from flask import Response, request, url_for
+from flask.typing import ResponseReturnValue
+
+from idp.core.clock import now
+from idp.core.errors import Invalid
+from idp.core.events import Event
+from idp.engine.interaction import FirstFactor, Step
+from idp.identity.credentials.assurance import acr_of, amr_of
+from idp.identity.directory.emails import canonical_email
+from idp.identity.directory.users import User
+from idp.services.limits.throttle import unknown_account
+from idp.signin.dispatcher import Visit, page
+from idp.signin.sessions import authenticated
+from idp.storage.db import transaction
+from idp.web import texts
+from idp.web.browser_session import known_accounts
+from idp.web.cookies import browser_id
+from idp.web.hooks import request_address
+from idp.web.pages import PageError, render_page
+from idp.web.provider import current_provider
+
+_LONGEST_IDENTIFIER = 320
+
+
+@page(Step.LOGIN)
+def login(visit: Visit) -> ResponseReturnValue:
+    """GET shows the form, POST checks the password."""
+    return _submitted(visit) if request.method == "POST" else _form(visit)
+
+
+def _form(
+    visit: Visit, *, username: str | None = None, errors: tuple[PageError, ...] = (), status: int = 200
+) -> Response:
+    locked = _expected_user(visit)
+    suggestion = locked.email if locked else username if username is not None else _suggested(visit)
+    return render_page(
+        "signin/login.html",
+        status=status,
+        client=visit.client,
+        errors=errors,
+        username=suggestion or "",
+        username_locked=locked is not None,
+        use_another_url=(url_for("signin.another_account", interaction_id=visit.interaction.id) if locked else None),
+        cancel_url=url_for("signin.cancel", interaction_id=visit.interaction.id) if visit.client else None,
+        action=url_for("signin.login", interaction_id=visit.interaction.id),
+    )
+
+
+def _submitted(visit: Visit) -> ResponseReturnValue:
+    username = request.form.get("username", "")[: _LONGEST_IDENTIFIER + 1].strip()
+    password = request.form.get("password", "")
+    errors = []
+    if not username:
+        errors.append(PageError("username", texts.ENTER_EMAIL))
+    if not password:
+        errors.append(PageError("password", texts.ENTER_PASSWORD))
+    if errors:
+        return _form(visit, username=username, errors=tuple(errors), status=422)
+    attempt = _Attempt.of(username)
+    verdict = current_provider().throttle.attempt(attempt.account, attempt.device, attempt.address)
+    if not verdict.allowed:
+        _record(Event.SIGN_IN_THROTTLED, attempt, visit, retry_after=verdict.retry_after)
+        message = texts.AUTHENTICATOR_OFF if verdict.disabled else texts.too_many_attempts(verdict.retry_after)
+        return _form(visit, username=username, errors=(PageError(None, message),), status=429)
+    # Argon2 runs here, outside any transaction, and also for accounts that do not exist.
+    verified = current_provider().passwords.verify(attempt.user.id if attempt.user else None, password)
+    if attempt.user is None or not verified or not attempt.user.is_active:
+        reason = "password" if not verified else "not_active"
+        _record(Event.SIGN_IN_FAILED, attempt, visit, reason=reason if attempt.user else "unknown_user")
+        message = texts.PASSWORD_INCORRECT if _expected_user(visit) else texts.SIGN_IN_FAILED
+        return _form(visit, username=username, errors=(PageError("password", message),), status=422)
+    return _first_factor_passed(visit, attempt, attempt.user)
+
+
+def _first_factor_passed(visit: Visit, attempt: "_Attempt", user: User) -> ResponseReturnValue:
+    provider = current_provider()
+    provider.throttle.succeeded(attempt.account, attempt.device, attempt.address)
+    methods = ("pwd",)
+    if provider.totp.is_enrolled(user.id):
+        # No session yet: the first factor is remembered in this Interaction and opens nothing else (MF1).
+        visit.save(first_factor=FirstFactor(user.id, now(), methods))
+        return visit.to_hub()
+    return authenticated(visit, user.id, amr_of(methods), acr_of(methods))
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """Who is trying to be whom, from where: the keys of the throttle."""
+
+    user: User | None
+    account: str
+    device: str | None
+    address: str | None
+
+    @classmethod
+    def of(cls, username: str) -> "_Attempt":
+        provider = current_provider()
+        try:
+            canonical = canonical_email(username)
+        except Invalid:
+            canonical = username.casefold()
+        user = provider.users.find_by_email(username)
+        # Keyed by the account, never by how it was typed (LG2).
+        account = user.id if user else unknown_account(canonical)
+        # A browser that has signed in to this account before is counted apart, so that a stranger's
+        # guessing does not lock the owner out (LG4).
+        is_known = user is not None and user.id in known_accounts()
+        return cls(
+            user=user,
+            account=account,
+            device=browser_id(provider.settings) if is_known else None,
+            address=request_address(),
+        )
+
+
+def _expected_user(visit: Visit) -> User | None:
+    """The only user who can complete this page: hinted, selected, or asked to prove it again."""
+    required = visit.requirements
+    progress = visit.interaction.progress
+    user_id = required.subject_hint or progress.selected_user_id
+    if user_id is None and not progress.account_selected and visit.session is not None:
+        user_id = visit.session.user_id
+    # Only a user whom this browser knows already: a hint must not reveal an address to a stranger.
+    known = set(known_accounts()) | ({visit.session.user_id} if visit.session else set())
+    return current_provider().users.get(user_id) if user_id in known and user_id else None
+
+
+def _suggested(visit: Visit) -> str:
+    return (visit.requirements.login_hint or "")[:_LONGEST_IDENTIFIER]
+
+
+def _record(
+    event: Event, attempt: _Attempt, visit: Visit, *, reason: str | None = None, retry_after: int | None = None
+) -> None:
+    with transaction():
+        current_provider().audit.record(
+            event,
+            user_id=attempt.user.id if attempt.user else None,
+            client_id=visit.requirements.client_id,
+            reason=reason,
+            retry_after=retry_after,
+        )

@@ -1,0 +1,24 @@
+"""The URL table of the sign-in pages. Each carries the id of its Interaction, so that tabs do not mix."""
+
+from flask import Blueprint
+
+from idp.signin.consent import consent
+from idp.signin.dispatcher import hub, start
+from idp.signin.leave import another_account, cancel, restart
+from idp.signin.login import login
+from idp.signin.select_account import select_account
+from idp.signin.totp import totp
+
+blueprint = Blueprint("signin", __name__, url_prefix="/signin")
+
+_FORM = ("GET", "POST")
+
+blueprint.add_url_rule("/", "start", start)
+blueprint.add_url_rule("/<interaction_id>", "hub", hub)
+blueprint.add_url_rule("/<interaction_id>/select-account", "select_account", select_account, methods=_FORM)
+blueprint.add_url_rule("/<interaction_id>/login", "login", login, methods=_FORM)
+blueprint.add_url_rule("/<interaction_id>/totp", "totp", totp, methods=_FORM)
+blueprint.add_url_rule("/<interaction_id>/consent", "consent", consent, methods=_FORM)
+blueprint.add_url_rule("/<interaction_id>/cancel", "cancel", cancel)
+blueprint.add_url_rule("/<interaction_id>/restart", "restart", restart)
+blueprint.add_url_rule("/<interaction_id>/another-account", "another_account", another_account)

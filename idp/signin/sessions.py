@@ -1,0 +1,67 @@
+"""Turning a completed authentication into a browser session."""
+
+from flask import Response, request
+
+from idp.core.errors import Conflict, NotFound
+from idp.core.events import Event
+from idp.engine.interaction import Failure
+from idp.signin.dispatcher import Visit
+from idp.storage.db import transaction
+from idp.web.browser_session import NewSession, current_session, send_session
+from idp.web.hooks import request_address
+from idp.web.provider import current_provider
+
+
+def authenticated(visit: Visit, user_id: str, amr: tuple[str, ...], acr: str) -> Response:
+    """The person has proven who they are: open or renew the session, note it, go on.
+
+    The cookie's value changes at every authentication (SE1). The same person keeps their `sid`; another
+    person gets a new one, and the session that was there ends (AZ6).
+    """
+    hint = visit.requirements.subject_hint
+    if hint not in (None, user_id):
+        # OpenID Connect Core §3.1.2.1: somebody else signed in than the client asked for.
+        visit.save(failure=Failure("login_required", "another person signed in than the one asked for"))
+        return visit.to_hub()
+    try:
+        new = _session_for(user_id, amr, acr)
+    except (Conflict, NotFound):
+        # Deactivated, or the password changed, while the page was being answered: start over.
+        visit.save(first_factor=None)
+        return visit.to_hub()
+    _record_sign_in(visit, new)
+    visit.save(
+        first_factor=None,
+        account_selected=True,
+        selected_user_id=None if hint else user_id,
+        authenticated_session_id=new.session.id,
+    )
+    response = visit.to_hub()
+    send_session(response, new)
+    return response
+
+
+def _session_for(user_id: str, amr: tuple[str, ...], acr: str) -> NewSession:
+    provider = current_provider()
+    existing = current_session()
+    with transaction():
+        if existing is not None and existing.user_id == user_id:
+            return NewSession(*provider.sessions.reauthenticate(existing.id, amr, acr))
+        if existing is not None:
+            provider.sessions.end(existing.id, "switched_account")
+        opened = provider.sessions.open(
+            user_id, amr, acr, ip_address=request_address(), user_agent=request.user_agent.string or None
+        )
+    return NewSession(*opened)
+
+
+def _record_sign_in(visit: Visit, new: NewSession) -> None:
+    with transaction():
+        current_provider().audit.record(
+            Event.SIGN_IN_SUCCEEDED,
+            actor=f"user:{new.session.user_id}",
+            user_id=new.session.user_id,
+            client_id=visit.requirements.client_id,
+            session_id=new.session.id,
+            amr=list(new.session.amr),
+        )

@@ -1,0 +1,59 @@
+"""The session of the browser that is asking."""
+
+from dataclasses import dataclass
+
+from flask import Response, g
+
+from idp.identity.sessions.sessions import Session
+from idp.web.cookies import (
+    SESSION,
+    read_accounts,
+    read_cookie,
+    set_cookie,
+    write_accounts,
+)
+from idp.web.provider import current_provider
+
+
+@dataclass(frozen=True, slots=True)
+class NewSession:
+    """A session opened or renewed during this request, and the cookie value that proves it."""
+
+    session: Session
+    token: str
+
+
+def current_session() -> Session | None:
+    """The live session of this browser, whose user is active. Looked up once a request."""
+    if "browser_session" not in g:
+        provider = current_provider()
+        token = read_cookie(provider.settings, SESSION)
+        session = provider.sessions.find(token) if token else None
+        if session is not None:
+            user = provider.users.get(session.user_id)
+            if user is None or not user.is_active:
+                session = None
+        g.browser_session = session
+    return g.browser_session  # type: ignore[no-any-return]
+
+
+def send_session(response: Response, new: NewSession) -> None:
+    """Give the browser its session, and remember the account for the chooser and the throttle."""
+    provider = current_provider()
+    settings = provider.settings
+    set_cookie(response, settings, SESSION, new.token, settings.lifetimes.session_absolute)
+    accounts = read_accounts(settings, provider.secrets)
+    write_accounts(response, settings, provider.secrets, (new.session.user_id, *accounts))
+    g.browser_session = new.session
+
+
+def forget_session(response: Response) -> None:
+    """Take the session cookie away; the account stays in the chooser."""
+    set_cookie(response, current_provider().settings, SESSION, "", 0)
+    g.browser_session = None
+
+
+def known_accounts() -> tuple[str, ...]:
+    """User ids that signed in on this browser before."""
+    provider = current_provider()
+    return read_accounts(provider.settings, provider.secrets)

@@ -1,0 +1,89 @@
+"""Our cookies: `__Host-` under https, HttpOnly, SameSite=Lax, and nothing else ever set."""
+
+import orjson
+from flask import Response, g, request
+
+from idp.core.crypto import SecretRing, b64url, unb64url
+from idp.core.randomness import new_token
+from idp.core.settings import Settings
+
+BROWSER = "idp-browser"
+SESSION = "idp-session"
+ACCOUNTS = "idp-accounts"
+LOCALE = "idp-locale"
+
+_YEAR = 365 * 86400
+_ACCOUNTS_REMEMBERED = 5
+_PURPOSE = "accounts-cookie"
+
+
+def cookie_name(settings: Settings, name: str) -> str:
+    """`__Host-` keeps subdomains and plain http from planting a cookie (RFC 6265bis §4.1.3)."""
+    return f"__Host-{name}" if settings.is_https else name
+
+
+def read_cookie(settings: Settings, name: str) -> str | None:
+    """The cookie's value, if the browser sent one of plausible size."""
+    value = request.cookies.get(cookie_name(settings, name))
+    return value if value and len(value) <= 4096 else None
+
+
+def set_cookie(response: Response, settings: Settings, name: str, value: str, max_age: int) -> None:
+    """Set one of our cookies; `max_age` in seconds, 0 deletes it."""
+    response.set_cookie(
+        cookie_name(settings, name),
+        value,
+        max_age=max_age,
+        path="/",
+        secure=settings.is_https,
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+def browser_id(settings: Settings) -> str:
+    """The random name of this browser, made on its first visit.
+
+    It binds Interactions and CSRF tokens to the browser; it identifies nobody and opens nothing.
+    """
+    if "browser_id" not in g:
+        sent = read_cookie(settings, BROWSER)
+        g.browser_id = sent if sent and len(sent) == 43 and sent.isascii() else new_token(256)
+        g.browser_id_is_new = g.browser_id != sent
+    return str(g.browser_id)
+
+
+def known_browser_id(settings: Settings) -> str | None:
+    """The browser's name if it already has one."""
+    return read_cookie(settings, BROWSER)
+
+
+def set_browser_cookie(response: Response, settings: Settings) -> None:
+    """Send the browser its name if it was made during this request."""
+    if g.get("browser_id_is_new"):
+        set_cookie(response, settings, BROWSER, g.browser_id, _YEAR)
+
+
+def read_accounts(settings: Settings, secrets: SecretRing) -> tuple[str, ...]:
+    """The ids of users who signed in on this browser before, most recent first.
+
+    Signed, because it does two jobs: it fills the account chooser, and it tells a person's own device from
+    a stranger's when sign-in attempts are throttled.
+    """
+    payload, _, mac = (read_cookie(settings, ACCOUNTS) or "").partition(".")
+    if not payload or not mac:
+        return ()
+    try:
+        if not secrets.verify_mac(_PURPOSE, payload.encode(), unb64url(mac)):
+            return ()
+        return tuple(orjson.loads(unb64url(payload)))
+    except ValueError:
+        return ()
+
+
+def write_accounts(response: Response, settings: Settings, secrets: SecretRing, user_ids: tuple[str, ...]) -> None:
+    """Remember these users on this browser, the first most recent."""
+    unique = list(dict.fromkeys(user_ids))[:_ACCOUNTS_REMEMBERED]
+    payload = b64url(orjson.dumps(unique))
+    value = f"{payload}.{b64url(secrets.mac(_PURPOSE, payload.encode()))}"
+    set_cookie(response, settings, ACCOUNTS, value, _YEAR if unique else 0)

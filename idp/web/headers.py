@@ -1,0 +1,51 @@
+"""Security headers of every response, and CORS for the endpoints that browsers' applications call."""
+
+from flask import Flask, Response, g, request
+
+from idp.core.settings import Settings
+
+_ALLOWED_REQUEST_HEADERS = "Authorization, Content-Type, DPoP, MCP-Protocol-Version"
+
+
+def content_security_policy(nonce: str | None = None) -> str:
+    """The policy of our pages. `form-action` is left out on purpose: Chromium applies it to the redirect
+    after a form, which goes to the relying party."""
+    script = f"'self' 'nonce-{nonce}'" if nonce else "'self'"
+    return (
+        f"default-src 'none'; script-src {script}; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+        "connect-src 'self'; manifest-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )
+
+
+def install_headers(app: Flask, settings: Settings, cors_paths: frozenset[str]) -> None:
+    """Add the headers to every response, errors included."""
+
+    @app.after_request
+    def _headers(response: Response) -> Response:
+        headers = response.headers
+        headers.setdefault("X-Content-Type-Options", "nosniff")
+        headers.setdefault("Referrer-Policy", "same-origin")
+        if settings.is_https:
+            headers.setdefault("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
+        if "Cache-Control" not in headers:
+            headers["Cache-Control"] = "no-store"
+        if response.mimetype == "text/html":
+            headers["Content-Security-Policy"] = content_security_policy(g.get("csp_nonce"))
+            headers.setdefault("X-Frame-Options", "DENY")
+            headers.setdefault("Cross-Origin-Opener-Policy", "same-origin-allow-popups")
+            headers.setdefault("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
+        if request.path in cors_paths:
+            # No credentials cross origins here: these endpoints authenticate by token or client, never by cookie.
+            headers["Access-Control-Allow-Origin"] = "*"
+            headers["Access-Control-Expose-Headers"] = "WWW-Authenticate, DPoP-Nonce"
+        return response
+
+    @app.before_request
+    def _preflight() -> Response | None:
+        if request.method != "OPTIONS" or request.path not in cors_paths:
+            return None
+        response = Response(status=204)
+        response.headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
+        response.headers["Access-Control-Allow-Headers"] = _ALLOWED_REQUEST_HEADERS
+        response.headers["Access-Control-Max-Age"] = "86400"
+        return response

@@ -1,0 +1,87 @@
+"""What happens around every request: its id, its address, its host, its place in the log."""
+
+import re
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+import structlog
+from flask import Flask, Request, Response, g, request
+from flask.sessions import SessionInterface, SessionMixin
+from werkzeug.exceptions import BadRequest
+
+from idp.core.randomness import new_id
+from idp.core.settings import LOOPBACK_HOSTS, Settings
+from idp.services.audit import RequestContext, request_context
+from idp.web.client_address import client_address
+from idp.web.cookies import set_browser_cookie
+
+log = structlog.get_logger("idp.access")
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_ANY_HOST = frozenset({"/healthz", "/readyz"})
+
+
+class NoSession(SessionInterface):
+    """Flask's own session is not used; opening it would cost a fifth of a token request."""
+
+    def open_session(self, app: Flask, request: Request) -> SessionMixin | None:
+        """There is none."""
+        return None
+
+    def is_null_session(self, obj: object) -> bool:
+        """Nothing to save."""
+        return True
+
+    def save_session(self, app: Flask, session: Any, response: Response) -> None:
+        """Nothing to save."""
+
+
+def request_address() -> str | None:
+    """The address of whoever is asking, as the hooks established it."""
+    context = request_context.get()
+    return context.ip_address if context else None
+
+
+def install_hooks(app: Flask, settings: Settings) -> None:
+    """Install the hooks. The host check comes first: an unknown Host never reaches a view (RS1)."""
+    app.session_interface = NoSession()
+    issuer_host = urlsplit(settings.issuer).netloc.lower()
+    known_hosts = {issuer_host, *(host.lower() for host in settings.allowed_hosts)}
+
+    @app.before_request
+    def _begin() -> None:
+        g.started = time.perf_counter()
+        sent = request.headers.get("X-Request-Id", "")
+        g.request_id = sent if _REQUEST_ID.fullmatch(sent) else new_id()
+        address = client_address(
+            request.remote_addr, request.headers.getlist("X-Forwarded-For"), settings.trusted_proxies
+        )
+        request_context.set(
+            RequestContext(
+                ip_address=address,
+                user_agent=request.headers.get("User-Agent", "")[:400] or None,
+                request_id=g.request_id[:36],
+            )
+        )
+        host = request.host.lower()
+        if host in known_hosts or request.path in _ANY_HOST:
+            return
+        hostname = urlsplit(f"//{host}").hostname
+        if settings.issuer_is_loopback and hostname in LOOPBACK_HOSTS:
+            return
+        raise BadRequest(f"This server does not answer for the host {host[:200]!r}.")
+
+    @app.after_request
+    def _end(response: Response) -> Response:
+        set_browser_cookie(response, settings)
+        response.headers["X-Request-Id"] = g.get("request_id", "")
+        log.debug(
+            "request",
+            method=request.method,
+            path=request.path,  # never the query: it carries codes, states and hints
+            status=response.status_code,
+            milliseconds=round((time.perf_counter() - g.get("started", time.perf_counter())) * 1000, 1),
+            request_id=g.get("request_id"),
+        )
+        return response

@@ -1,0 +1,62 @@
+"""The services of one process, as the doors see them. Built once, in `idp/app.py`."""
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import current_app
+
+from idp.core.crypto import Sealer, SecretRing
+from idp.core.fetch import Fetcher
+from idp.core.settings import Settings
+from idp.engine.interaction import Interactions
+from idp.engine.lifecycle import Lifecycle
+from idp.engine.tokens import Tokens
+from idp.identity.access.roles import Roles
+from idp.identity.clients.registry import ClientRegistry
+from idp.identity.clients.resource_servers import ResourceServers
+from idp.identity.consents.consents import Consents
+from idp.identity.credentials.passwords import Passwords
+from idp.identity.credentials.totp import Totp
+from idp.identity.directory.users import Users
+from idp.identity.sessions.sessions import Sessions
+from idp.services.audit import AuditTrail
+from idp.services.keys.keyset import Keyset
+from idp.services.keys.rotation import Rotation
+from idp.services.limits.throttle import Throttle
+from idp.storage.ephemeral import EphemeralStore
+
+EXTENSION = "idp"
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """Every service, by the name of its room."""
+
+    settings: Settings
+    secrets: SecretRing
+    sealer: Sealer
+    store: EphemeralStore
+    """Short-lived values; its loss only makes people start again."""
+    durable: EphemeralStore
+    """Replay markers and revocations: in the database, because forgetting them would accept too much."""
+    fetcher: Fetcher
+    audit: AuditTrail
+    throttle: Throttle
+    keyset: Keyset
+    rotation: Rotation
+    users: Users
+    passwords: Passwords
+    totp: Totp
+    roles: Roles
+    clients: ClientRegistry
+    resource_servers: ResourceServers
+    consents: Consents
+    sessions: Sessions
+    interactions: Interactions
+    tokens: Tokens
+    lifecycle: Lifecycle
+
+
+def current_provider() -> Provider:
+    """The provider of the current Flask application."""
+    return cast(Provider, current_app.extensions[EXTENSION])

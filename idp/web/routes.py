@@ -1,0 +1,81 @@
+"""The few pages that belong to no feature: start page, language switch, health."""
+
+from typing import Any
+
+import structlog
+from flask import Blueprint, Response, jsonify, make_response, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+
+from idp.core.errors import IdpError
+from idp.storage.db import db
+from idp.storage.migrate import is_current
+from idp.web.browser_session import current_session
+from idp.web.cookies import LOCALE, set_cookie
+from idp.web.locale import LANGUAGES
+from idp.web.pages import is_local_path, render_page, user_view
+from idp.web.provider import current_provider
+
+log = structlog.get_logger("idp.health")
+
+blueprint = Blueprint("web", __name__)
+
+
+@blueprint.get("/")
+def home() -> Response:
+    """The start page: who you are, and where integrators find the discovery document."""
+    provider = current_provider()
+    session = current_session()
+    user = provider.users.get(session.user_id) if session else None
+    return render_page(
+        "web/home.html",
+        user=user_view(user) if user else None,
+        issuer=provider.settings.issuer,
+        sign_in_url=url_for("signin.start"),
+        sign_out_url=url_for("oauth.end_session"),
+        discovery_url=provider.settings.url("/.well-known/openid-configuration"),
+    )
+
+
+@blueprint.get("/language/<code>")
+def language(code: str) -> ResponseReturnValue:
+    """Remember a language on this browser and go back."""
+    target = request.args.get("next")
+    response = make_response(redirect(target if target and is_local_path(target) else "/", 303))
+    if code in LANGUAGES:
+        set_cookie(response, current_provider().settings, LOCALE, code, 365 * 86400)
+    return response
+
+
+@blueprint.get("/healthz")
+def healthz() -> Response:
+    """The process is alive. Asks nobody else, so an orchestrator does not restart us for a database's fault."""
+    return jsonify(status="ok")
+
+
+@blueprint.get("/readyz")
+def readyz() -> tuple[Response, int]:
+    """This worker can serve: database, migrations, ephemeral store and an active signing key."""
+    provider = current_provider()
+    checks: dict[str, str] = {}
+
+    def check(name: str, probe: Any) -> None:
+        try:
+            problem = probe()
+        except IdpError as error:
+            problem = str(error)
+        except Exception as error:  # readiness reports every fault as "not ready"
+            log.warning("readiness probe failed", check=name, error=repr(error))
+            problem = "unreachable"
+        checks[name] = problem or "ok"
+
+    check("database", _database_problem)
+    check("migrations", lambda: None if is_current(db.engine) else "behind: run `idp db upgrade`")
+    check("store", provider.store.ping)
+    check("signing_key", lambda: provider.keyset.signer("RS256") and None)
+    ready = all(value == "ok" for value in checks.values())
+    return jsonify(status="ready" if ready else "not ready", checks=checks), 200 if ready else 503
+
+
+def _database_problem() -> None:
+    with db.engine.connect() as connection:
+        connection.exec_driver_sql("SELECT 1")

@@ -1,0 +1,103 @@
+"""What people read, where Python and not a template chooses the words. Translated when shown.
+
+The house style: say what happened and what to do, in plain words, and never whether an account exists.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from flask_babel import LazyString, gettext, lazy_gettext, ngettext
+
+# ---- scopes (OpenID Connect Core §5.4, §11) --------------------------------------------------------------
+
+SCOPE_DESCRIPTIONS: Mapping[str, LazyString] = MappingProxyType({
+    "openid": lazy_gettext("Recognise you when you come back"),
+    "profile": lazy_gettext("See your name and profile"),
+    "email": lazy_gettext("See your email address"),
+    "address": lazy_gettext("See your postal address"),
+    "phone": lazy_gettext("See your phone number"),
+    "offline_access": lazy_gettext("Keep access while you are away"),
+})  # fmt: skip
+
+ACCOUNT_GROUP_TITLE = lazy_gettext("Your account")
+
+
+def scope_description(scope: str) -> str:
+    """What a scope lets an app do; the bare name of a scope that nobody described."""
+    described = SCOPE_DESCRIPTIONS.get(scope)
+    return scope if described is None else str(described)
+
+
+# ---- claims (OpenID Connect Core §2, §5.1) ---------------------------------------------------------------
+
+CLAIM_LABELS: Mapping[str, LazyString] = MappingProxyType({
+    "sub": lazy_gettext("An identifier of your account"),
+    "name": lazy_gettext("Full name"),
+    "given_name": lazy_gettext("First name"),
+    "family_name": lazy_gettext("Last name"),
+    "middle_name": lazy_gettext("Middle name"),
+    "nickname": lazy_gettext("Nickname"),
+    "preferred_username": lazy_gettext("Username"),
+    "profile": lazy_gettext("Profile page"),
+    "picture": lazy_gettext("Picture"),
+    "website": lazy_gettext("Website"),
+    "email": lazy_gettext("Email address"),
+    "email_verified": lazy_gettext("Whether your email address is confirmed"),
+    "gender": lazy_gettext("Gender"),
+    "birthdate": lazy_gettext("Date of birth"),
+    "zoneinfo": lazy_gettext("Time zone"),
+    "locale": lazy_gettext("Language"),
+    "phone_number": lazy_gettext("Phone number"),
+    "phone_number_verified": lazy_gettext("Whether your phone number is confirmed"),
+    "address": lazy_gettext("Postal address"),
+    "updated_at": lazy_gettext("When your profile last changed"),
+    "auth_time": lazy_gettext("When you signed in"),
+    "acr": lazy_gettext("How strongly you signed in"),
+    "amr": lazy_gettext("How you signed in"),
+    "roles": lazy_gettext("Roles"),
+    "groups": lazy_gettext("Groups"),
+})  # fmt: skip
+
+
+def claim_label(claim: str) -> str:
+    """What people call a claim; the bare name of a claim that nobody described."""
+    label = CLAIM_LABELS.get(claim)
+    return claim if label is None else str(label)
+
+
+# ---- sign-in ---------------------------------------------------------------------------------------------
+
+ENTER_EMAIL = lazy_gettext("Enter your email address")
+ENTER_PASSWORD = lazy_gettext("Enter your password")
+SIGN_IN_FAILED = lazy_gettext("Email or password is incorrect")
+PASSWORD_INCORRECT = lazy_gettext("Password is incorrect")
+ENTER_CODE = lazy_gettext("Enter the 6-digit code")
+CODE_FORMAT = lazy_gettext("The code must be 6 digits, like 123456")
+CODE_INCORRECT = lazy_gettext("The code is incorrect. Wait for the next one and enter it here.")
+TOO_MANY_CODES = lazy_gettext("Too many codes were incorrect. Start again.")
+AUTHENTICATOR_OFF = lazy_gettext("Too many attempts. Ask for help to unlock this way to sign in.")
+ACCOUNT_OFF = lazy_gettext("This account is switched off. Use another account, or ask the people who run this service.")
+CHOOSE_DECISION = lazy_gettext("Choose Cancel or Allow")
+
+
+def too_many_attempts(retry_after: int) -> str:
+    """For a throttled attempt; `retry_after` is in seconds."""
+    if retry_after <= 60:
+        return str(gettext("Too many attempts. Try again in a minute."))
+    minutes = -(-retry_after // 60)
+    if minutes <= 90:
+        return str(
+            ngettext(
+                "Too many attempts. Try again in %(num)d minute.",
+                "Too many attempts. Try again in %(num)d minutes.",
+                minutes,
+            )
+        )
+    hours = -(-minutes // 60)
+    return str(
+        ngettext(
+            "Too many attempts. Try again in %(num)d hour.",
+            "Too many attempts. Try again in %(num)d hours.",
+            hours,
+        )
+    )
