@@ -144,6 +144,9 @@ def _install_doors(app: Flask, settings: Settings) -> None:
     json_paths = frozenset(prefix + path for path in oauth_routes.JSON_PATHS)
     cors_paths = frozenset(prefix + path for path in oauth_routes.CORS_PATHS)
     if prefix:
+        # Probes and load balancers know the process, not the issuer: health stays at the root.
+        app.add_url_rule("/healthz", "healthz", web_routes.healthz)
+        app.add_url_rule("/readyz", "readyz", web_routes.readyz)
         # RFC 8414 §3.1 inserts the well-known segment before an issuer's path; OpenID Connect appends it.
         for document in ("openid-configuration", "oauth-authorization-server"):
             inserted = f"/.well-known/{document}{prefix}"

@@ -31,6 +31,7 @@ from idp.web.cookies import browser_id, known_browser_id
 from idp.web.provider import current_provider
 
 MAX_PARAMETERS_BYTES = 16 * 1024
+_MAX_PARAMETERS = 200
 _POSTED_LIFETIME = 600
 
 #: What each step that would need the person means to a client that asked for silence.
@@ -75,7 +76,10 @@ def authorize_post() -> ResponseReturnValue:
 
 def _answer(query: bytes) -> ResponseReturnValue:
     provider = current_provider()
-    pairs = parse_qsl(query.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=200)
+    try:
+        pairs = parse_qsl(query.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_MAX_PARAMETERS)
+    except ValueError:
+        raise RequestEntityTooLarge from None
     draft = Draft.of(provider, [pair for pair in pairs if pair[0] != "posted"])
     try:
         authorization_request = pipeline.run(draft)

@@ -39,6 +39,7 @@ def metadata(settings: Settings) -> dict[str, Any]:
         "grant_types_supported": list(GRANT_TYPES),
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": list(settings.keys.algorithms),
+        "userinfo_signing_alg_values_supported": list(settings.keys.algorithms),
         "token_endpoint_auth_methods_supported": list(client_auth.METHODS),
         "token_endpoint_auth_signing_alg_values_supported": assertion_algs,
         "introspection_endpoint_auth_methods_supported": list(INTROSPECTION_METHODS),

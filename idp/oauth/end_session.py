@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 from flask import Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from idp.identity.clients.client import Client
 from idp.oauth.response_modes import with_query
@@ -21,6 +22,7 @@ from idp.web.pages import render_page, user_view
 from idp.web.provider import current_provider
 
 _MAX_BYTES = 16 * 1024
+_MAX_PARAMETERS = 50
 _PARAMETERS = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state", "logout_hint", "ui_locales")
 
 
@@ -73,7 +75,9 @@ def end_session() -> ResponseReturnValue:
 def _parameters() -> dict[str, str]:
     """The parameters from the query or the form body; the first of each."""
     raw = request.query_string if request.method == "GET" else request.get_data(cache=True)
-    pairs = parse_qsl(raw[:_MAX_BYTES].decode("utf-8", "replace"), max_num_fields=50)
+    if len(raw) > _MAX_BYTES or raw.count(b"&") >= _MAX_PARAMETERS:
+        raise RequestEntityTooLarge
+    pairs = parse_qsl(raw.decode("utf-8", "replace"))
     params: dict[str, str] = {}
     for name, value in pairs:
         if name in _PARAMETERS:

@@ -1,4 +1,4 @@
-"""How an authorization response travels: `query` or `form_post`."""
+"""How an authorization response travels: `query` or `form_post`; `fragment` for refusals alone."""
 
 from collections.abc import Mapping
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -12,15 +12,22 @@ def send(redirect_uri: str, response_mode: str, members: Mapping[str, str]) -> R
     """Send the browser back to the client with these members."""
     if response_mode == "form_post":
         return _form_post(redirect_uri, members)
+    if response_mode == "fragment":
+        # Registered URIs have no fragment of their own (RFC 6749 §3.1.2).
+        return _redirect(f"{redirect_uri}#{_encoded(members)}")
     return _redirect(with_query(redirect_uri, members))
 
 
 def with_query(uri: str, members: Mapping[str, str]) -> str:
     """`uri` with members added to its query, which is kept as it is (RFC 6749 §3.1.2)."""
-    added = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in members.items())
+    added = _encoded(members)
     parts = urlsplit(uri)
     query = f"{parts.query}&{added}" if parts.query else added
     return urlunsplit(parts._replace(query=query))
+
+
+def _encoded(members: Mapping[str, str]) -> str:
+    return "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in members.items())
 
 
 def _redirect(location: str) -> Response:

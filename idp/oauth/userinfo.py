@@ -6,7 +6,11 @@ from idp.engine.tokens import AccessToken, userinfo_claims
 from idp.oauth.bearer import challenge, live_token, presented_token
 from idp.oauth.errors import InsufficientScope, InvalidToken, OAuthError
 from idp.oauth.json_response import json_response
+from idp.services.keys.jws import sign_jwt
 from idp.web.provider import current_provider
+
+#: RFC 7519 §5.1: what libraries expect of a JWT that has no type of its own.
+_TYP = "JWT"
 
 
 def userinfo() -> Response:
@@ -15,10 +19,24 @@ def userinfo() -> Response:
         value = presented_token(request)
         if value is None:
             return json_response(None, 401, {"WWW-Authenticate": challenge()})
-        return json_response(_claims(live_token(value)))
+        return _respond(live_token(value))
     except OAuthError as error:
         scope = "openid" if isinstance(error, InsufficientScope) else None
         return json_response(dict(error.get_body()), error.status_code, {"WWW-Authenticate": challenge(error, scope)})
+
+
+def _respond(token: AccessToken) -> Response:
+    """JSON, or a signed JWT for a client that registered `userinfo_signed_response_alg` (§5.3.2)."""
+    claims = _claims(token)
+    provider = current_provider()
+    client = provider.clients.get(token.client_id)
+    alg = client.metadata.userinfo_signed_response_alg if client else None
+    if alg is None:
+        return json_response(claims)
+    claims |= {"iss": provider.settings.issuer, "aud": token.client_id}
+    response = Response(sign_jwt(provider.keyset.signer(alg), claims, _TYP), mimetype="application/jwt")
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def _claims(token: AccessToken) -> dict[str, object]:

@@ -13,7 +13,6 @@ from idp.core.clock import now
 from idp.core.errors import Invalid
 from idp.core.events import Event
 from idp.engine.interaction import FirstFactor, Step
-from idp.identity.credentials.assurance import acr_of, amr_of
 from idp.identity.directory.emails import canonical_email
 from idp.identity.directory.users import User
 from idp.services.limits.throttle import unknown_account
@@ -71,24 +70,24 @@ def _submitted(visit: Visit) -> ResponseReturnValue:
         message = texts.AUTHENTICATOR_OFF if verdict.disabled else texts.too_many_attempts(verdict.retry_after)
         return _form(visit, username=username, errors=(PageError(None, message),), status=429)
     # Argon2 runs here, outside any transaction, and also for accounts that do not exist.
+    started_at = now()
     verified = current_provider().passwords.verify(attempt.user.id if attempt.user else None, password)
     if attempt.user is None or not verified or not attempt.user.is_active:
         reason = "password" if not verified else "not_active"
         _record(Event.SIGN_IN_FAILED, attempt, visit, reason=reason if attempt.user else "unknown_user")
         message = texts.PASSWORD_INCORRECT if _expected_user(visit) else texts.SIGN_IN_FAILED
         return _form(visit, username=username, errors=(PageError("password", message),), status=422)
-    return _first_factor_passed(visit, attempt, attempt.user)
+    return _first_factor_passed(visit, attempt, FirstFactor(attempt.user.id, started_at, ("pwd",)))
 
 
-def _first_factor_passed(visit: Visit, attempt: "_Attempt", user: User) -> ResponseReturnValue:
+def _first_factor_passed(visit: Visit, attempt: "_Attempt", first: FirstFactor) -> ResponseReturnValue:
     provider = current_provider()
     provider.throttle.succeeded(attempt.account, attempt.device, attempt.address)
-    methods = ("pwd",)
-    if provider.totp.is_enrolled(user.id):
+    if provider.totp.is_enrolled(first.user_id):
         # No session yet: the first factor is remembered in this Interaction and opens nothing else (MF1).
-        visit.save(first_factor=FirstFactor(user.id, now(), methods))
+        visit.save(first_factor=first)
         return visit.to_hub()
-    return authenticated(visit, user.id, amr_of(methods), acr_of(methods))
+    return authenticated(visit, first)
 
 
 @dataclass(frozen=True, slots=True)

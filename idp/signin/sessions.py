@@ -4,7 +4,8 @@ from flask import Response, request
 
 from idp.core.errors import Conflict, NotFound
 from idp.core.events import Event
-from idp.engine.interaction import Failure
+from idp.engine.interaction import Failure, FirstFactor
+from idp.identity.credentials.assurance import acr_of, amr_of
 from idp.signin.dispatcher import Visit
 from idp.storage.db import transaction
 from idp.web.browser_session import NewSession, current_session, send_session
@@ -12,19 +13,20 @@ from idp.web.hooks import request_address
 from idp.web.provider import current_provider
 
 
-def authenticated(visit: Visit, user_id: str, amr: tuple[str, ...], acr: str) -> Response:
+def authenticated(visit: Visit, first: FirstFactor, *further: str) -> Response:
     """The person has proven who they are: open or renew the session, note it, go on.
 
     The cookie's value changes at every authentication (SE1). The same person keeps their `sid`; another
     person gets a new one, and the session that was there ends (AZ6).
     """
+    user_id = first.user_id
     hint = visit.requirements.subject_hint
     if hint not in (None, user_id):
         # OpenID Connect Core §3.1.2.1: somebody else signed in than the client asked for.
         visit.save(failure=Failure("login_required", "another person signed in than the one asked for"))
         return visit.to_hub()
     try:
-        new = _session_for(user_id, amr, acr)
+        new = _session_for(first, (*first.amr, *further))
     except (Conflict, NotFound):
         # Deactivated, or the password changed, while the page was being answered: start over.
         visit.save(first_factor=None)
@@ -41,16 +43,22 @@ def authenticated(visit: Visit, user_id: str, amr: tuple[str, ...], acr: str) ->
     return response
 
 
-def _session_for(user_id: str, amr: tuple[str, ...], acr: str) -> NewSession:
-    provider = current_provider()
+def _session_for(first: FirstFactor, methods: tuple[str, ...]) -> NewSession:
+    sessions = current_provider().sessions
     existing = current_session()
+    amr, acr = amr_of(methods), acr_of(methods)
     with transaction():
-        if existing is not None and existing.user_id == user_id:
-            return NewSession(*provider.sessions.reauthenticate(existing.id, amr, acr))
+        if existing is not None and existing.user_id == first.user_id:
+            return NewSession(*sessions.reauthenticate(existing.id, amr, acr, auth_time=first.at))
         if existing is not None:
-            provider.sessions.end(existing.id, "switched_account")
-        opened = provider.sessions.open(
-            user_id, amr, acr, ip_address=request_address(), user_agent=request.user_agent.string or None
+            sessions.end(existing.id, "switched_account")
+        opened = sessions.open(
+            first.user_id,
+            amr,
+            acr,
+            auth_time=first.at,
+            ip_address=request_address(),
+            user_agent=request.user_agent.string or None,
         )
     return NewSession(*opened)
 

@@ -5,7 +5,6 @@ from flask.typing import ResponseReturnValue
 
 from idp.core.events import Event
 from idp.engine.interaction import FirstFactor, Step
-from idp.identity.credentials.assurance import acr_of, amr_of
 from idp.signin.dispatcher import Visit, page
 from idp.signin.sessions import authenticated
 from idp.storage.db import transaction
@@ -46,8 +45,7 @@ def _submitted(visit: Visit, first: FirstFactor) -> ResponseReturnValue:
         return _form(visit, first, texts.CODE_INCORRECT)
     provider.throttle.release(per_account)
     _record(Event.MFA_SUCCEEDED, visit, first)
-    methods = (*first.amr, "otp")
-    return authenticated(visit, first.user_id, amr_of(methods), acr_of(methods))
+    return authenticated(visit, first, "otp")
 
 
 def _first_factor(visit: Visit) -> FirstFactor | None:

@@ -191,7 +191,7 @@ def in_transaction() -> bool:
 
 @contextmanager
 def reading() -> Iterator[Session]:
-    """A read-only snapshot, let go at the end of the block; joins an open transaction if there is one.
+    """A read-only transaction, let go at the end of the block; joins an open transaction if there is one.
 
     Raises Unavailable if the database is down.
     """

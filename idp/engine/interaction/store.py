@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from idp.core.clock import from_timestamp, now, timestamp
+from idp.core.clock import now
 from idp.core.crypto import constant_time_equal, sha256_hex
 from idp.core.randomness import new_token
 from idp.core.settings import Lifetimes
@@ -89,14 +89,10 @@ def _key(interaction_id: str) -> str:
 
 
 def _dump(interaction: Interaction) -> bytes:
-    return orjson.dumps(
-        asdict(interaction), default=_plain, option=orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATETIME
-    )
+    return orjson.dumps(asdict(interaction), default=_plain, option=orjson.OPT_SORT_KEYS)
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, datetime):
-        return timestamp(value)
     if isinstance(value, frozenset):
         return sorted(value)
     raise TypeError(f"an Interaction cannot hold a {type(value).__name__}")
@@ -110,12 +106,14 @@ def _load(raw: bytes) -> Interaction:
     required["prompts"] = frozenset(required["prompts"])
     first, consent, failure = progress["first_factor"], progress["consent"], progress["failure"]
     if first:
-        progress["first_factor"] = FirstFactor(first["user_id"], from_timestamp(first["at"]), tuple(first["amr"]))
+        progress["first_factor"] = FirstFactor(
+            first["user_id"], datetime.fromisoformat(first["at"]), tuple(first["amr"])
+        )
     if consent:
         progress["consent"] = ConsentDecision(consent["user_id"], tuple(consent["scopes"]))
     if failure:
         progress["failure"] = Failure(**failure)
-    record["expires_at"] = from_timestamp(record["expires_at"])
+    record["expires_at"] = datetime.fromisoformat(record["expires_at"])
     record["requirements"] = Requirements(**required)
     record["progress"] = Progress(**progress)
     return Interaction(**record)

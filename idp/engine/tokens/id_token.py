@@ -63,10 +63,11 @@ class IdTokens:
     def read_hint(self, token: str) -> dict[str, Any] | None:
         """The claims of an `id_token_hint` that we issued, expired or not; None for anything else.
 
-        The signature is always checked, so `alg: none` never passes.
+        The signature is always checked, so `alg: none` never passes. A signed UserInfo response is no hint: unlike
+        every ID token it has no `exp` (§2).
         """
         try:
-            return verify_jwt(
+            claims = verify_jwt(
                 self._keyset.verification_keys(),
                 token,
                 typ=TYP,
@@ -76,6 +77,7 @@ class IdTokens:
             )
         except InvalidToken:
             return None
+        return claims if "exp" in claims else None
 
 
 def half_hash(value: str, alg: str) -> str:

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Row, Select, delete, insert, select, update
+from sqlalchemy import Row, bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from idp.core.clock import now
@@ -129,30 +129,31 @@ class Consents:
 
     def list(self, user_id: str) -> Sequence[Consent]:
         """Everything the user allowed, the latest first."""
-        statement = _select().where(ConsentRow.user_id == user_id).order_by(ConsentRow.updated_at.desc())
+        statement = _ALL.where(ConsentRow.user_id == user_id).order_by(ConsentRow.updated_at.desc())
         with reading() as session:
             return [_consent(row) for row in session.execute(statement)]
 
 
-def _select() -> Select[*tuple[Any, ...]]:
-    return select(
-        ConsentRow.user_id,
-        ConsentRow.client_id,
-        ConsentRow.scopes,
-        ConsentRow.resources,
-        ConsentRow.claims,
-        ConsentRow.granted_at,
-        ConsentRow.updated_at,
-    )
+_table = ConsentRow.__table__.c
+_ALL: Final = select(
+    _table.user_id,
+    _table.client_id,
+    _table.scopes,
+    _table.resources,
+    _table.claims,
+    _table.granted_at,
+    _table.updated_at,
+)
+# Built once: building a statement costs more than running it.
+_OF_PAIR: Final = _ALL.where(_table.user_id == bindparam("user"), _table.client_id == bindparam("client"))
 
 
 def _load(session: Session, user_id: str, client_id: str) -> Consent | None:
-    key = (ConsentRow.user_id == user_id, ConsentRow.client_id == client_id)
-    row = session.execute(_select().where(*key)).first()
+    row = session.execute(_OF_PAIR, {"user": user_id, "client": client_id}).first()
     return None if row is None else _consent(row)
 
 
-def _consent(row: Row[Any]) -> Consent:
+def _consent(row: Row[*tuple[Any, ...]]) -> Consent:
     return Consent(
         row.user_id,
         row.client_id,

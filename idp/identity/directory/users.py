@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, delete, insert, or_, select, update
+from sqlalchemy import Row, ScalarSelect, Select, bindparam, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -114,14 +114,14 @@ class Users:
             except IntegrityError as error:
                 raise Conflict("the e-mail address is taken") from error
             self._audit.record(Event.USER_CREATED, actor=actor, user_id=user_id, status=status)
-            return _require(_load(session, _select().where(UserRow.id == user_id)))
+            return _require(_load(session, user_id))
 
     def get(self, user_id: str) -> User | None:
         """The user of that identifier, whatever the status."""
         if not _is_identifier(user_id):
             return None
         with reading() as session:
-            return _load(session, _select().where(UserRow.id == user_id))
+            return _load(session, user_id)
 
     def find_by_email(self, raw: str) -> User | None:
         """The user of an address in any spelling; None also for what is not an address at all."""
@@ -130,9 +130,8 @@ class Users:
         except Invalid:
             # Ask the database all the same: an answer without a query would be a quicker one.
             canonical = ""
-        owner = select(UserEmail.user_id).where(UserEmail.canonical == canonical).scalar_subquery()
         with reading() as session:
-            return _load(session, _select().where(UserRow.id == owner))
+            return _load(session, canonical, _BY_EMAIL)
 
     def update(self, user_id: str, *, actor: str = "operator", **claims: Any) -> User:
         """Change claims; None clears one. Raises NotFound or Invalid."""
@@ -145,7 +144,7 @@ class Users:
                 return user
             session.execute(update(UserRow).where(UserRow.id == user_id).values(**changed, updated_at=now()))
             self._audit.record(Event.USER_UPDATED, actor=actor, user_id=user_id, fields=sorted(changed))
-            return _require(_load(session, _select().where(UserRow.id == user_id)))
+            return _require(_load(session, user_id))
 
     def change_email(self, user_id: str, email: str, *, verified: bool = False, actor: str = "operator") -> User:
         """Replace the primary address. Raises NotFound, Invalid, or Conflict if it is somebody else's."""
@@ -162,7 +161,7 @@ class Users:
                 raise Conflict("the e-mail address is taken") from error
             session.execute(update(UserRow).where(UserRow.id == user.id).values(updated_at=at))
             self._audit.record(Event.USER_UPDATED, actor=actor, user_id=user_id, fields=["email"], verified=verified)
-            return _require(_load(session, _select().where(UserRow.id == user_id)))
+            return _require(_load(session, user_id))
 
     def mark_email_verified(self, user_id: str, email: str) -> bool:
         """Note that the user reads mail at `email`; False if it is not, or no longer, the user's address."""
@@ -205,7 +204,7 @@ class Users:
             else:
                 event = Event.USER_UPDATED
             self._audit.record(event, actor=actor, user_id=user_id, status=status, previous_status=user.status)
-            return _require(_load(session, _select().where(UserRow.id == user_id)))
+            return _require(_load(session, user_id))
 
     def delete(self, user_id: str, *, actor: str = "operator") -> None:
         """Remove the user with credentials, sessions, consents and token families. Raises NotFound.
@@ -222,7 +221,7 @@ class Users:
 
         `query` is a part of the address, the name or the user name, in any case.
         """
-        statement = _select().order_by(UserRow.id).limit(max(1, min(limit, LARGEST_PAGE)))
+        statement = _ALL.order_by(UserRow.id).limit(max(1, min(limit, LARGEST_PAGE)))
         if after is not None:
             if not _is_identifier(after):
                 return []
@@ -243,7 +242,7 @@ class Users:
     def _locked(self, session: Session, user_id: str) -> User:
         user = None
         if _is_identifier(user_id) and lock_user(session, user_id) is not None:
-            user = _load(session, _select().where(UserRow.id == user_id))
+            user = _load(session, user_id)
         if user is None:
             raise NotFound("there is no such user")
         return user
@@ -257,16 +256,28 @@ class Users:
 
 
 def _select() -> Select[Any]:
-    columns = [getattr(UserRow, name) for name in ("id", "status", *CLAIM_NAMES, "created_at", "updated_at")]
-    return (
-        select(*columns, UserEmail.address.label("email"), UserEmail.verified_at)
-        .select_from(UserRow)
-        .outerjoin(UserEmail, (UserEmail.user_id == UserRow.id) & UserEmail.is_primary)
+    users, emails = UserRow.__table__.c, UserEmail.__table__.c
+    columns = [users[name] for name in ("id", "status", *CLAIM_NAMES, "created_at", "updated_at")]
+    primary = (emails.user_id == users.id) & emails.is_primary
+    return select(*columns, emails.address.label("email"), emails.verified_at).outerjoin_from(
+        UserRow.__table__, UserEmail.__table__, primary
     )
 
 
-def _load(session: Session, statement: Select[Any]) -> User | None:
-    row = session.execute(statement).first()
+def _owner_of_key() -> ScalarSelect[Any]:
+    # Under another name, because the outer statement has its own use for the table.
+    emails = UserEmail.__table__.alias("key_emails")
+    return select(emails.c.user_id).where(emails.c.canonical == bindparam("key")).scalar_subquery()
+
+
+# Built once: building a statement costs more than running it.
+_ALL: Final = _select()
+_BY_ID: Final = _ALL.where(UserRow.__table__.c.id == bindparam("key"))
+_BY_EMAIL: Final = _ALL.where(UserRow.__table__.c.id == _owner_of_key())
+
+
+def _load(session: Session, key: str, statement: Select[Any] | None = None) -> User | None:
+    row = session.execute(_BY_ID if statement is None else statement, {"key": key}).first()
     return None if row is None else _user(row)
 
 

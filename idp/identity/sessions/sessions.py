@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, insert, or_, select, update
 from sqlalchemy.orm import Session as DatabaseSession
 
 from idp.core.clock import now
@@ -22,7 +22,7 @@ from idp.core.settings import Settings
 from idp.identity.families import revoke_families
 from idp.identity.locks import lock_user
 from idp.services.audit import AuditTrail
-from idp.storage.db import db, reading, transaction
+from idp.storage.db import UtcDateTime, db, reading, transaction
 from idp.storage.tables import PasswordCredential, SessionRow, TokenFamily, UserRow
 
 SEEN_INTERVAL: Final = timedelta(minutes=1)
@@ -110,7 +110,7 @@ class Sessions:
         at = now()
         may_write = not db.session().in_transaction()
         with reading() as session:
-            row = session.execute(_live(at, SessionRow.token_hash == sha256_hex(token))).first()
+            row = session.execute(_BY_TOKEN, {"at": at, "key": sha256_hex(token)}).first()
         if row is None:
             return None
         if may_write and row.last_seen_at <= at - self._seen_interval:
@@ -124,7 +124,18 @@ class Sessions:
         if not _is_identifier(session_id):
             return None
         with reading() as session:
-            row = session.execute(_live(now(), SessionRow.id == session_id)).first()
+            row = session.execute(_BY_ID, {"at": now(), "key": session_id}).first()
+        return None if row is None else _session(row._mapping)
+
+    def hold(self, session_id: str) -> Session | None:
+        """The live session of a `sid`, kept from ending until the open transaction does.
+
+        For whoever hangs tokens on it: an end that comes meanwhile waits, and then takes them along. SQLite
+        has but one writer and needs no row lock.
+        """
+        with transaction() as session:
+            held = _BY_ID.with_for_update(read=True, of=SessionRow.__table__)
+            row = session.execute(held, {"key": session_id, "at": now()}).first()
         return None if row is None else _session(row._mapping)
 
     def reauthenticate(
@@ -136,7 +147,7 @@ class Sessions:
         """
         at, token = now(), new_token()
         with transaction() as session:
-            row = session.execute(_live(at, SessionRow.id == session_id)).first()
+            row = session.execute(_BY_ID, {"at": at, "key": session_id}).first()
             if row is None:
                 raise NotFound("the session has ended")
             values = {**row._mapping, **self._proof(auth_time or at, amr, acr, at)}
@@ -221,9 +232,9 @@ class Sessions:
 
     def list(self, user_id: str) -> Sequence[Session]:
         """The user's live sessions, the latest used first."""
-        statement = _live(now(), SessionRow.user_id == user_id).order_by(SessionRow.last_seen_at.desc())
         with reading() as session:
-            return [_session(row._mapping) for row in session.execute(statement)]
+            rows = session.execute(_OF_USER, {"at": now(), "key": user_id})
+            return [_session(row._mapping) for row in rows]
 
     def _proof(self, auth_time: datetime, amr: Iterable[str], acr: str, at: datetime) -> dict[str, Any]:
         return {
@@ -274,19 +285,27 @@ class Sessions:
         )
 
 
-def _live(at: datetime, condition: ColumnElement[bool]) -> Select[Any]:
-    """Live sessions. A user who is not active has none, whatever the session's own row says."""
+def _live(key: str) -> Select[Any]:
+    """Live sessions by one column. A user who is not active has none, whatever the session's row says."""
+    sessions, users = SessionRow.__table__.c, UserRow.__table__.c
+    at = bindparam("at", type_=UtcDateTime())
     return (
-        select(*(getattr(SessionRow, name) for name in _COLUMNS))
-        .join(UserRow, UserRow.id == SessionRow.user_id)
+        select(*(sessions[name] for name in _COLUMNS))
+        .join_from(SessionRow.__table__, UserRow.__table__, users.id == sessions.user_id)
         .where(
-            condition,
-            SessionRow.ended_at.is_(None),
-            SessionRow.idle_expires_at > at,
-            SessionRow.expires_at > at,
-            UserRow.status == "active",
+            sessions[key] == bindparam("key"),
+            sessions.ended_at.is_(None),
+            sessions.idle_expires_at > at,
+            sessions.expires_at > at,
+            users.status == "active",
         )
     )
+
+
+# Built once: building a statement costs more than running it.
+_BY_TOKEN: Final = _live("token_hash")
+_BY_ID: Final = _live("id")
+_OF_USER: Final = _live("user_id").order_by(SessionRow.__table__.c.last_seen_at.desc())
 
 
 def _ensure_may_sign_in(session: DatabaseSession, user_id: str, auth_time: datetime) -> None:

@@ -31,8 +31,6 @@ class AuthorizationCodeGrant(Grant):
         self._check_verifier(self._code)
         authorization = self._code.authorization
         self._user: User = self.active_user(authorization.user_id)
-        if self.provider.sessions.get(authorization.session_id or "") is None:
-            raise InvalidGrant("the authorization code is not valid", detail="the session has ended")
         self._target = self.target(authorization.scopes, authorization.resources)
 
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
@@ -41,6 +39,7 @@ class AuthorizationCodeGrant(Grant):
         authorization = self._code.authorization
         with_refresh_token = self._client.allows_grant("refresh_token")
         with transaction():
+            self._hold_session()
             family = tokens.families.create(
                 self._code.family_id,
                 authorization,
@@ -70,6 +69,11 @@ class AuthorizationCodeGrant(Grant):
             )
         refresh_token = tokens.refresh.mint(family, family.generation) if with_refresh_token else None
         return 200, token_body(access_token, refresh_token=refresh_token, id_token=id_token), HEADERS
+
+    def _hold_session(self) -> None:
+        """Tokens hang on a live session, also if it is ended in this very moment (LO3)."""
+        if self.provider.sessions.hold(self._code.authorization.session_id or "") is None:
+            raise InvalidGrant("the authorization code is not valid", detail="the session has ended")
 
     def _redeem(self, value: str, client: Client) -> AuthorizationCode:
         try:

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
-from sqlalchemy import insert, select
+from sqlalchemy import Table, insert, select
 
 from idp.core.clock import now
 from idp.core.events import Event
@@ -44,8 +44,8 @@ _SECRET_NAMES = frozenset(
 )
 _SECRET_ENDINGS = ("password", "secret", "_token", "_assertion", "_seed", "_cookie")
 
-_table = AuditEvent.__table__
-_INSERT = insert(AuditEvent)
+_table = cast(Table, AuditEvent.__table__)
+_INSERT = insert(_table)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class AuditTrail:
             "user_id": _clip(user_id, 36),
             "client_id": _clip(client_id, 255),
             "session_id": _clip(session_id, 36),
-            "details": {name: _checked(name, value, _DEEPEST) for name, value in details.items()},
+            "details": {_clean(name): _checked(name, value, _DEEPEST) for name, value in details.items()},
             **_origin(context or _NOWHERE),
         }
         with transaction() as session:
@@ -142,10 +142,12 @@ def _origin(context: RequestContext) -> dict[str, str | None]:
 
 
 def _clip(text: str | None, longest: int) -> str | None:
+    return None if text is None else _clean(text, longest)
+
+
+def _clean(text: str, longest: int = _LONGEST_TEXT) -> str:
     """Text that both databases accept: no NUL, no lone surrogates, and no longer than its column."""
-    if text is None:
-        return None
-    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")[:longest]
+    return text[:longest].replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
 
 def _checked(name: str, value: JSON, depth: int) -> JSON:
@@ -156,7 +158,7 @@ def _checked(name: str, value: JSON, depth: int) -> JSON:
     if isinstance(value, str):
         return _clip(value, _LONGEST_TEXT)
     if isinstance(value, Mapping):
-        return {key: _checked(key, inner, depth - 1) for key, inner in value.items()}
+        return {_clean(key): _checked(key, inner, depth - 1) for key, inner in value.items()}
     if isinstance(value, Sequence):
         return [_checked("", inner, depth - 1) for inner in value]
     return value

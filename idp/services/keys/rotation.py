@@ -165,14 +165,15 @@ class Rotation:
 
         def catch_up(session: Session, spares: _Spares, moment: datetime) -> bool:
             keys = _load(session)
-            for key in _expired(keys, moment):
+            expired, due = _expired(keys, moment), self._due_for_rotation(keys, moment)
+            for key in expired:
                 self._retire(session, key, moment, "system")
-            due = self._due_for_rotation(keys, moment)
             for alg in due:
                 self._turn(session, alg, spares, moment, "system", force=False)
-            for alg in self._missing(_load(session)):
+            missing = self._missing(_load(session))
+            for alg in missing:
                 self._complete(session, alg, spares, moment, "system")
-            return True
+            return bool(expired or due or missing)
 
         return self._change(catch_up, moment)
 
@@ -233,11 +234,8 @@ class Rotation:
     ) -> None:
         current = {key.state: key for key in _load(session) if key.alg == alg}
         following, active = current.get("next"), current.get("active")
-        if following is not None and not force and self._ready_at(following) > moment:
-            raise Conflict(
-                f"the next {alg} key {following.kid} must not sign before "
-                f"{self._ready_at(following).isoformat()}: verifiers must have had time to fetch it"
-            )
+        if not force and active is not None:
+            self._refuse_unless_published(following, alg, moment)
         if active is not None:
             lifetimes = self._settings.lifetimes
             longest = max(lifetimes.access_token, lifetimes.id_token, LONGEST_TOKEN_LIFETIME)
@@ -245,6 +243,15 @@ class Rotation:
             _set_state(session, active.kid, "retiring", retiring_at=moment, remove_after=remove_after)
             self._audit.record(Event.KEY_RETIRING, actor=actor, kid=active.kid, alg=alg)
         self._complete(session, alg, spares, moment, actor)
+
+    def _refuse_unless_published(self, following: KeyInfo | None, alg: str, moment: datetime) -> None:
+        if following is None:
+            raise Conflict(f"no {alg} key has been published that could follow the active one")
+        if self._ready_at(following) > moment:
+            raise Conflict(
+                f"the next {alg} key {following.kid} must not sign before "
+                f"{self._ready_at(following).isoformat()}: verifiers must have had time to fetch it"
+            )
 
     def _complete(self, session: Session, alg: SigningAlgorithm, spares: _Spares, moment: datetime, actor: str) -> None:
         """Fill the places of an algorithm: next moves up if nothing is active, and a new next is made."""

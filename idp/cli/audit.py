@@ -1,0 +1,80 @@
+"""`idp audit`: the trail of security decisions."""
+
+import time
+from typing import Any
+
+import click
+
+from idp.cli.application import running_provider
+from idp.cli.output import json_option, print_json, print_json_line, text
+from idp.cli.user import find_user
+from idp.core.events import Event
+from idp.services.audit import AuditRecord
+
+FOLLOW_SECONDS = 1.0
+_OVERLAP = 500
+"""How many of the newest events a follower looks at each time."""
+
+
+@click.group("audit")
+def audit_group() -> None:
+    """Read the audit trail."""
+
+
+@audit_group.command("tail")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 10_000), help="How many events.")
+@click.option("--event", help="Only events of this name, such as sign_in:failed.")
+@click.option("--user", "user_ref", help="Only events about this user (id or e-mail address).")
+@click.option("--follow", is_flag=True, help="Keep printing new events.")
+@json_option
+def tail(limit: int, event: str | None, user_ref: str | None, follow: bool, as_json: bool) -> None:
+    """Print the newest events, the latest last. With --follow, --json prints one object per line."""
+    kind = _event(event)
+    with running_provider() as provider:
+        user_id = find_user(provider, user_ref).id if user_ref else None
+        records = provider.audit.tail(limit, kind, user_id)[::-1]
+        if as_json and not follow:
+            print_json(records)
+            return
+        _show(records, as_json)
+        seen = {record.id for record in records}
+        while follow:
+            time.sleep(FOLLOW_SECONDS)
+            newest = provider.audit.tail(max(limit, _OVERLAP), kind, user_id)[::-1]
+            latest = records[-1].at if records else None
+            fresh = [r for r in newest if r.id not in seen and (latest is None or r.at >= latest)]
+            _show(fresh, as_json)
+            seen = {record.id for record in newest} | {record.id for record in fresh}
+            records = fresh or records
+
+
+def _event(name: str | None) -> Event | None:
+    if name is None:
+        return None
+    try:
+        return Event(name)
+    except ValueError:
+        raise click.BadParameter(
+            f"there is no event '{name}'; the names are: {', '.join(Event)}", param_hint="--event"
+        ) from None
+
+
+def _show(records: list[AuditRecord], as_json: bool) -> None:
+    for record in records:
+        if as_json:
+            print_json_line(record)
+        else:
+            click.echo(_line(record))
+
+
+def _line(record: AuditRecord) -> str:
+    named: dict[str, Any] = {
+        "user": record.user_id,
+        "client": record.client_id,
+        "session": record.session_id,
+        "from": record.ip_address,
+        "request": record.request_id,
+        **record.details,
+    }
+    parts = [f"{name}={text(value)}" for name, value in named.items() if value is not None]
+    return f"{text(record.at)}  {record.event:<28} {text(record.actor)}  {' '.join(parts)}".rstrip()

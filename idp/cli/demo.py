@@ -1,0 +1,205 @@
+"""`idp demo`: accounts and clients to try things with. For development only."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from idp.cli.application import running_provider
+from idp.cli.output import json_option, print_json
+from idp.core.errors import ConfigurationError
+from idp.core.settings import load_settings
+from idp.identity.clients.metadata import ClientMetadata
+from idp.identity.credentials.totp import Totp
+from idp.identity.directory.users import User
+from idp.web.provider import Provider
+
+PASSWORD = "correct horse battery staple"
+BOBS_TOTP_SEED = "IDPDEMOBOBTOTPSECRET234567ABCDEF"
+ORDERS_API = "https://orders.example.com"
+ADMINISTRATOR = "administrator"
+CALLBACK = "http://localhost:9000/callback"
+HOME = "http://localhost:9000/"
+USER_SCOPES = "openid profile email address phone offline_access"
+
+
+@dataclass(frozen=True, slots=True)
+class DemoUser:
+    """A seeded person; `claims` as in OpenID Connect Core §5.1."""
+
+    email: str
+    note: str
+    claims: dict[str, Any]
+    totp_seed: str | None = None
+    role: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DemoClient:
+    """A seeded client; `secret` is None for a public one."""
+
+    client_id: str
+    secret: str | None
+    note: str
+    metadata: dict[str, Any]
+
+
+USERS = (
+    DemoUser(
+        "alice@example.com",
+        "every standard claim filled",
+        {
+            "name": "Alice Marie Adams",
+            "given_name": "Alice",
+            "family_name": "Adams",
+            "middle_name": "Marie",
+            "nickname": "Ally",
+            "preferred_username": "alice",
+            "profile": "https://example.com/people/alice",
+            "picture": "https://example.com/people/alice.png",
+            "website": "https://alice.example.com/",
+            "gender": "female",
+            "birthdate": "1990-04-12",
+            "zoneinfo": "Europe/Berlin",
+            "locale": "en-GB",
+            "phone_number": "+493012345678",
+            "phone_number_verified": True,
+            "address": {
+                "formatted": "1 Garden Lane\n10115 Berlin\nGermany",
+                "street_address": "1 Garden Lane",
+                "locality": "Berlin",
+                "region": "Berlin",
+                "postal_code": "10115",
+                "country": "Germany",
+            },
+        },
+    ),
+    DemoUser(
+        "bob@example.com",
+        "signs in with a one-time code as well",
+        {"name": "Bob Brown", "given_name": "Bob", "family_name": "Brown", "preferred_username": "bob"},
+        totp_seed=BOBS_TOTP_SEED,
+    ),
+    DemoUser(
+        "admin@example.com",
+        "holds the role 'administrator'",
+        {"name": "Ada Admin", "given_name": "Ada", "family_name": "Admin", "preferred_username": "admin"},
+        role=ADMINISTRATOR,
+    ),
+)
+
+CLIENTS = (
+    DemoClient(
+        "demo-web",
+        "demo-web-secret-0123456789abcdef",
+        "confidential web application: code with PKCE, refresh",
+        {
+            "client_name": "Demo web application",
+            "redirect_uris": [CALLBACK],
+            "post_logout_redirect_uris": [HOME],
+            "grant_types": ["authorization_code", "refresh_token"],
+            "scope": f"{USER_SCOPES} orders:read",
+            "token_endpoint_auth_method": "client_secret_basic",
+        },
+    ),
+    DemoClient(
+        "demo-spa",
+        None,
+        "public single-page application: code with PKCE",
+        {
+            "client_name": "Demo single-page application",
+            "redirect_uris": [CALLBACK, "http://127.0.0.1:9000/callback"],
+            "post_logout_redirect_uris": [HOME, "http://127.0.0.1:9000/"],
+            "grant_types": ["authorization_code", "refresh_token"],
+            "scope": USER_SCOPES,
+            "token_endpoint_auth_method": "none",
+        },
+    ),
+    DemoClient(
+        "demo-service",
+        "demo-service-secret-0123456789abcdef",
+        f"service: client_credentials for {ORDERS_API}",
+        {
+            "client_name": "Demo service",
+            "grant_types": ["client_credentials"],
+            "scope": "orders:read orders:write",
+            "resources": [ORDERS_API],
+            "token_endpoint_auth_method": "client_secret_basic",
+        },
+    ),
+)
+
+
+@click.group("demo")
+def demo_group() -> None:
+    """Accounts and clients to try things with (development only)."""
+
+
+@demo_group.command("seed")
+@json_option
+def seed(as_json: bool) -> None:
+    """Create the demo users, clients and API. What exists already is left as it is."""
+    settings = load_settings()
+    if settings.is_production:
+        raise ConfigurationError("demo accounts have well-known passwords: they exist in development only")
+    with running_provider(settings) as provider:
+        _seed_api(provider)
+        for client in CLIENTS:
+            _seed_client(provider, client)
+        users = [_described(_seed_user(provider, user), user, settings.product_name) for user in USERS]
+    result = {
+        "password": PASSWORD,
+        "users": users,
+        "clients": [
+            {"client_id": c.client_id, "client_secret": c.secret, "note": c.note, **c.metadata} for c in CLIENTS
+        ],
+        "apis": [{"audience": ORDERS_API}],
+    }
+    if as_json:
+        print_json(result)
+        return
+    click.echo(f"Password of all accounts: {PASSWORD}")
+    for described in users:
+        click.echo(f"{described['email']}: {described['note']}")
+        if "totp_secret" in described:
+            click.echo(f"  TOTP secret {described['totp_secret']}  {described['otpauth_uri']}")
+    for client in CLIENTS:
+        click.echo(f"{client.client_id} {client.secret or '(public)'}: {client.note}")
+
+
+def _seed_api(provider: Provider) -> None:
+    if provider.resource_servers.get(ORDERS_API) is None:
+        provider.resource_servers.create(
+            ORDERS_API,
+            "Orders API",
+            {"orders:read": "See your orders", "orders:write": "Place and change orders for you"},
+        )
+
+
+def _seed_client(provider: Provider, client: DemoClient) -> None:
+    if provider.clients.get(client.client_id) is None:
+        provider.clients.create(ClientMetadata.parse(client.metadata), client_id=client.client_id, secret=client.secret)
+
+
+def _seed_user(provider: Provider, demo: DemoUser) -> User:
+    user = provider.users.find_by_email(demo.email)
+    if user is None:
+        user = provider.users.create(demo.email, verified=True, **demo.claims)
+    # Step by step, so that a run that was cut short is completed by the next.
+    if not provider.passwords.has_password(user.id):
+        provider.passwords.set(user.id, PASSWORD)
+    if demo.totp_seed is not None and not provider.totp.is_enrolled(user.id):
+        provider.totp.enrol(user.id, demo.totp_seed)
+    if demo.role is not None:
+        if all(role.name != demo.role for role in provider.roles.list()):
+            provider.roles.create(demo.role, "Manages this identity provider")
+        provider.roles.assign(user.id, demo.role)
+    return user
+
+
+def _described(user: User, demo: DemoUser, product_name: str) -> dict[str, Any]:
+    described: dict[str, Any] = {"id": user.id, "email": demo.email, "note": demo.note}
+    if demo.totp_seed is not None:
+        described["totp_secret"] = demo.totp_seed
+        described["otpauth_uri"] = Totp.provisioning_uri(demo.totp_seed, demo.email, product_name)
+    return described

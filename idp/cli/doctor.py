@@ -1,0 +1,239 @@
+"""`idp doctor`: what is wrong, and what to do about it."""
+
+import json
+import os
+import ssl
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import urllib3
+from sqlalchemy import text
+
+from idp.app import create_app
+from idp.cli.database import engine_of, is_sqlite
+from idp.cli.maintenance import LEASE
+from idp.cli.output import json_option, print_json
+from idp.core.clock import now
+from idp.core.errors import IdpError
+from idp.core.settings import Settings, load_settings
+from idp.storage.db import database_url
+from idp.storage.migrate import current, head
+from idp.web.provider import Provider, current_provider
+
+CLOCK_TOLERANCE = timedelta(seconds=5)
+REACH_SECONDS = 5.0
+LARGEST_METADATA = 256 * 1024
+
+OK, WARNING, PROBLEM = "ok", "warning", "problem"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found; `level` is ok, warning or problem."""
+
+    check: str
+    level: str
+    message: str
+
+
+@click.command()
+@json_option
+def doctor(as_json: bool) -> None:
+    """Check settings, database, keys, store, clock and reachability. Exit code 1 if there is a problem."""
+    findings = list(_examine())
+    if as_json:
+        print_json(findings)
+    else:
+        for finding in findings:
+            click.echo(f"{finding.level:<8} {finding.check:<12} {finding.message}")
+    if any(finding.level == PROBLEM for finding in findings):
+        raise click.exceptions.Exit(1)
+
+
+def _examine() -> Iterator[Finding]:
+    try:
+        settings = load_settings()
+    except IdpError as error:
+        for line in str(error).splitlines():
+            yield Finding("settings", PROBLEM, line)
+        return
+    yield from _settings(settings)
+    yield from _paths(settings)
+    migrated = False
+    for finding in _database(settings):
+        migrated = migrated or (finding.check == "migrations" and finding.level == OK)
+        yield finding
+    if migrated:
+        yield from _services(settings)
+    yield from _issuer(settings)
+
+
+def _settings(settings: Settings) -> Iterator[Finding]:
+    where = f"{settings.environment}, issuer {settings.issuer}"
+    yield Finding("settings", OK, where)
+    if not settings.is_production:
+        yield Finding("settings", WARNING, "development mode: set IDP_ENVIRONMENT=production for real users")
+        return
+    if settings.smtp_url is None:
+        yield Finding("mail", WARNING, "no mail can be sent: set IDP_SMTP_URL")
+    if is_sqlite(settings):
+        yield Finding("database", WARNING, "SQLite serves one machine only: PostgreSQL is meant for production")
+    if settings.is_https and not settings.trusted_proxies:
+        yield Finding("proxies", WARNING, "no trusted proxy: unless idp itself ends TLS, set IDP_TRUSTED_PROXIES")
+
+
+def _paths(settings: Settings) -> Iterator[Finding]:
+    if not settings.is_production:
+        yield _writable("keys", settings.keys_dir)
+    if settings.keys_dir.is_dir():
+        for path in sorted(settings.keys_dir.iterdir()):
+            if path.is_file() and path.name != "README.md" and path.stat().st_mode & 0o077:
+                yield Finding("keys", PROBLEM, f"{path} can be read by others: chmod 600 {path}")
+    url = database_url(settings)
+    if url.startswith("sqlite:///") and ":memory:" not in url:
+        yield _writable("database", Path(url.removeprefix("sqlite:///")).parent)
+
+
+def _writable(check: str, directory: Path) -> Finding:
+    existing = directory.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    try:
+        with tempfile.NamedTemporaryFile(dir=existing):
+            return Finding(check, OK, f"{directory} is writable")
+    except OSError as error:
+        return Finding(check, PROBLEM, f"{directory} cannot be written (uid {os.getuid()}): {error.strerror}")
+
+
+def _database(settings: Settings) -> Iterator[Finding]:
+    try:
+        with engine_of(settings) as engine:
+            with engine.connect() as connection:
+                theirs = None
+                if engine.dialect.name == "postgresql":
+                    theirs = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+                else:
+                    connection.execute(text("SELECT 1"))
+            revision = current(engine)
+    except IdpError as error:
+        yield Finding("database", PROBLEM, str(error))
+        return
+    yield Finding("database", OK, f"{engine.dialect.name} answers")
+    if isinstance(theirs, datetime):
+        yield _clock("the database", theirs)
+    if revision == head():
+        yield Finding("migrations", OK, f"at revision {revision}")
+    else:
+        # An SQLite file upgrades itself when the server starts.
+        level = WARNING if is_sqlite(settings) else PROBLEM
+        at = revision or "no revision"
+        yield Finding("migrations", level, f"at {at}, not at {head()}: run 'idp db upgrade'")
+
+
+def _clock(source: str, theirs: datetime) -> Finding:
+    away = abs(now() - theirs)
+    if away > CLOCK_TOLERANCE:
+        seconds = round(away.total_seconds())
+        return Finding("clock", PROBLEM, f"{seconds} s away from {source}'s: tokens would be refused; set up NTP")
+    return Finding("clock", OK, f"agrees with {source}'s")
+
+
+def _services(settings: Settings) -> Iterator[Finding]:
+    try:
+        application = create_app(settings)
+    except IdpError as error:
+        yield Finding("application", PROBLEM, str(error))
+        return
+    with application.app_context():
+        provider = current_provider()
+        checks: tuple[tuple[str, Callable[[Provider], Iterator[Finding]]], ...] = (
+            ("store", _store),
+            ("keys", _keys),
+            ("worker", _worker),
+        )
+        for name, check in checks:
+            try:
+                yield from check(provider)
+            except IdpError as error:
+                yield Finding(name, PROBLEM, str(error))
+
+
+def _store(provider: Provider) -> Iterator[Finding]:
+    provider.store.ping()
+    kind = "Redis" if provider.settings.redis_url is not None else "the database"
+    yield Finding("store", OK, f"short-lived values are kept in {kind}")
+
+
+def _keys(provider: Provider) -> Iterator[Finding]:
+    keys = provider.rotation.list_keys()
+    limit = timedelta(seconds=provider.settings.keys.rotate_every) * 1.1
+    for alg in provider.settings.keys.algorithms:
+        active = next((key for key in keys if key.alg == alg and key.state == "active"), None)
+        if active is None:
+            yield Finding("keys", PROBLEM, f"no key signs {alg}: run 'idp worker', or 'idp serve' once")
+            continue
+        # Signing proves that the key-encryption key fits; a list of keys does not.
+        provider.keyset.signer(alg).sign(b"idp doctor")
+        if limit and active.activated_at is not None and now() - active.activated_at > limit:
+            yield Finding("keys", WARNING, f"the {alg} key is overdue for rotation: is 'idp worker' running?")
+        else:
+            yield Finding("keys", OK, f"{alg} is signed by {active.kid}")
+
+
+def _worker(provider: Provider) -> Iterator[Finding]:
+    if provider.durable.get(LEASE) is not None:
+        yield Finding("worker", OK, "maintenance is running")
+    elif provider.settings.is_production:
+        yield Finding("worker", WARNING, "no maintenance is running: start 'idp worker'")
+
+
+def _issuer(settings: Settings) -> Iterator[Finding]:
+    url = f"{settings.issuer}/.well-known/openid-configuration"
+    authorities = settings.fetch.ca_bundle
+    context = ssl.create_default_context(cafile=str(authorities) if authorities else None)
+    pool = urllib3.PoolManager(ssl_context=context)
+    try:
+        answer = pool.request("GET", url, timeout=REACH_SECONDS, retries=False, preload_content=False)
+        body = answer.read(LARGEST_METADATA)
+    except urllib3.exceptions.HTTPError as error:
+        level = PROBLEM if settings.is_production else WARNING
+        yield Finding("issuer", level, f"{url} cannot be reached from here ({_reason(error)}): is it running?")
+        return
+    finally:
+        pool.clear()
+    if answer.status != 200:
+        yield Finding("issuer", PROBLEM, f"{url} answers {answer.status}: does the proxy pass it on?")
+        return
+    stated = _issuer_in(body)
+    if stated != settings.issuer:
+        yield Finding("issuer", PROBLEM, f"{url} states the issuer {stated!r}, not {settings.issuer!r}")
+        return
+    yield Finding("issuer", OK, f"{url} answers")
+    date = answer.headers.get("Date")
+    if date is not None:
+        yield from _date(date)
+
+
+def _date(value: str) -> Iterator[Finding]:
+    try:
+        yield _clock("the issuer", parsedate_to_datetime(value))
+    except ValueError:
+        return
+
+
+def _issuer_in(body: bytes) -> Any:
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return None
+    return document.get("issuer") if isinstance(document, dict) else None
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "reason", None) or error).rpartition(": ")[2]

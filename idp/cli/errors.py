@@ -1,0 +1,30 @@
+"""What an operator sees when a command fails: one sentence, never a traceback."""
+
+from typing import Any
+
+import click
+from pydantic import ValidationError
+from sqlalchemy.exc import DBAPIError
+
+from idp.core.crypto import SealError
+from idp.core.errors import IdpError
+
+
+class Root(click.Group):
+    """The root group: turns the product's errors into a sentence on stderr and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except (IdpError, SealError) as error:
+            raise click.ClickException(str(error)) from error
+        except ValidationError as error:
+            problem = error.errors(include_url=False, include_input=False)[0]
+            raise click.ClickException(problem["msg"].removeprefix("Value error, ")) from error
+        except DBAPIError as error:
+            reason = str(error.orig).strip().splitlines()[0] if error.orig else "no reason given"
+            raise click.ClickException(f"the database refused: {reason}") from error
+        except OSError as error:
+            where = f": {error.filename}" if error.filename else ""
+            raise click.ClickException(f"{error.strerror or error}{where}") from error

@@ -1,0 +1,51 @@
+"""`idp keys`: signing keys and their rotation."""
+
+from typing import get_args
+
+import click
+
+from idp.cli.application import running_provider
+from idp.cli.output import json_option, print_json, print_table
+from idp.core.settings import SigningAlgorithm
+
+
+@click.group("keys")
+def keys_group() -> None:
+    """See and rotate signing keys."""
+
+
+@keys_group.command("list")
+@json_option
+def list_keys(as_json: bool) -> None:
+    """List signing keys: next, active, retiring, retired."""
+    with running_provider() as provider:
+        keys = provider.rotation.list_keys()
+    if as_json:
+        print_json(keys)
+    else:
+        print_table(
+            ("KID", "ALG", "STATE", "PUBLISHED", "ACTIVE SINCE", "REMOVE AFTER"),
+            [(k.kid, k.alg, k.state, k.published_at, k.activated_at, k.remove_after) for k in keys],
+        )
+
+
+@keys_group.command("rotate")
+@click.option("--alg", type=click.Choice(get_args(SigningAlgorithm)), help="Only this one. Default: all.")
+@click.option("--force", is_flag=True, help="Even if the next key has not been published for long enough.")
+def rotate(alg: SigningAlgorithm | None, force: bool) -> None:
+    """Make the published next key sign, and publish another as next."""
+    with running_provider() as provider:
+        for key in provider.rotation.rotate(alg, force=force):
+            click.echo(f"{key.alg} is signed by {key.kid} now.")
+
+
+@keys_group.command("retire")
+@click.argument("kid")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def retire(kid: str, yes: bool) -> None:
+    """Withdraw a key at once and destroy it: every token it signed stops being valid."""
+    if not yes:
+        click.confirm(f"Destroy key {kid}? Tokens it signed become worthless", abort=True, err=True)
+    with running_provider() as provider:
+        provider.rotation.retire(kid)
+    click.echo(f"Retired {kid}.")

@@ -1,0 +1,93 @@
+"""What must happen from time to time: expired records leave, signing keys move on. One process does it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+
+from sqlalchemy import delete, select
+
+from idp.core.clock import now
+from idp.core.errors import Unavailable
+from idp.core.randomness import new_id
+from idp.storage.db import transaction
+from idp.storage.tables import TokenFamily
+from idp.web.provider import Provider
+
+SESSION_RETENTION = timedelta(days=30)
+"""How long a session that is over can still be looked up."""
+FAMILY_RETENTION = timedelta(days=7)
+"""How long an expired token family still recognises the reuse of its code."""
+BATCH = 1000
+"""Rows per transaction, so that sign-ins never wait long for the write lock."""
+
+LEASE = "lease:maintenance"
+
+
+class Lease:
+    """The right to do maintenance, held by one process; it lapses by itself if the process dies."""
+
+    def __init__(self, provider: Provider, seconds: int) -> None:
+        self._store = provider.durable
+        self._seconds = seconds
+        self._holder = new_id().encode()
+
+    def hold(self) -> bool:
+        """Take or renew the lease; False if another process holds it."""
+        return self._store.compare_and_set(
+            LEASE, self._holder, self._holder, self._seconds
+        ) or self._store.put_if_absent(LEASE, self._holder, self._seconds)
+
+    def release(self) -> None:
+        """Let another process have it at once."""
+        if self._store.get(LEASE) == self._holder:
+            self._store.delete(LEASE)
+
+
+@contextmanager
+def leased(provider: Provider, seconds: int) -> Iterator[Lease]:
+    """A lease that is given back at the end, if the database still answers."""
+    lease = Lease(provider, seconds)
+    try:
+        yield lease
+    finally:
+        with suppress(Unavailable):  # it lapses by itself
+            lease.release()
+
+
+def maintain(provider: Provider) -> dict[str, str]:
+    """Do every task once; returns what each did, or why it could not. A task that fails stops no other."""
+    at = now()
+    tasks: dict[str, Callable[[], object]] = {
+        "keys": lambda: provider.rotation.maintain(at),
+        "short-lived values": lambda: provider.store.purge() + provider.durable.purge(),
+        "throttles": provider.throttle.purge,
+        "sessions": lambda: provider.sessions.purge(at - SESSION_RETENTION),
+        "token families": _purge_families,
+    }
+    done: dict[str, str] = {}
+    for name, task in tasks.items():
+        try:
+            result = task()
+        except Unavailable as error:
+            done[name] = f"not done: {error}"
+            continue
+        if result:
+            done[name] = str(result)
+    return done
+
+
+def _purge_families() -> int:
+    """Delete token families whose last token expired long ago, in batches; returns how many."""
+    before, total = now() - FAMILY_RETENTION, 0
+    doomed = select(TokenFamily.id).where(TokenFamily.expires_at < before).limit(BATCH)
+    while True:
+        with transaction() as session:
+            deleted = session.execute(
+                delete(TokenFamily)
+                .where(TokenFamily.id.in_(doomed.scalar_subquery()))
+                .returning(TokenFamily.id)
+                .execution_options(synchronize_session=False)
+            ).all()
+        total += len(deleted)
+        if len(deleted) < BATCH:
+            return total

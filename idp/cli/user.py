@@ -1,0 +1,190 @@
+"""`idp user`: the people in the directory."""
+
+import sys
+from typing import Any
+
+import click
+
+from idp.cli.application import running_provider
+from idp.cli.output import json_option, print_fields, print_json, print_table
+from idp.core.errors import Invalid, NotFound
+from idp.identity.directory.users import User
+from idp.storage.db import transaction
+from idp.web.provider import Provider
+
+LONGEST_PASSWORD = 4096
+EXPORTED_EVENTS = 10_000
+
+_password_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from the first line of stdin.")
+
+
+@click.group("user")
+def user_group() -> None:
+    """Manage users. USER is an id or an e-mail address."""
+
+
+@user_group.command("create")
+@click.option("--email", required=True, help="Primary e-mail address.")
+@_password_stdin
+@click.option("--verified", is_flag=True, help="The e-mail address is known to belong to the user.")
+@click.option("--name", help="Full name.")
+@click.option("--role", "roles", multiple=True, help="Role to give; repeatable.")
+@json_option
+def create(
+    email: str, password_stdin: bool, verified: bool, name: str | None, roles: tuple[str, ...], as_json: bool
+) -> None:
+    """Create a user. Without a password the user cannot sign in with one yet."""
+    password = _read_password() if password_stdin else None
+    with running_provider() as provider:
+        words = _context_words(provider, email, name)
+        # Argon2 before the transaction, never inside it.
+        prepared = None if password is None else provider.passwords.prepare(password, words)
+        with transaction():
+            user = provider.users.create(email, verified=verified, **({"name": name} if name else {}))
+            if prepared is not None:
+                provider.passwords.store(user.id, prepared)
+            for role in roles:
+                provider.roles.assign(user.id, role)
+        described = _described(provider, user)
+    if as_json:
+        print_json(described)
+    else:
+        click.echo(f"Created user {user.id} ({user.email}).")
+
+
+@user_group.command("list")
+@click.option("--query", help="Part of the address, the name or the user name.")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 500), help="How many.")
+@click.option("--after", help="Continue after this user id.")
+@json_option
+def list_users(query: str | None, limit: int, after: str | None, as_json: bool) -> None:
+    """List users in the order of their ids."""
+    with running_provider() as provider:
+        users = provider.users.list(limit, after, query)
+    if as_json:
+        print_json([_record(user) for user in users])
+    else:
+        print_table(
+            ("ID", "EMAIL", "VERIFIED", "STATUS", "NAME"),
+            [(user.id, user.email, user.email_verified, user.status, user.name) for user in users],
+        )
+
+
+@user_group.command("show")
+@click.argument("user_ref", metavar="USER")
+@json_option
+def show(user_ref: str, as_json: bool) -> None:
+    """Show a user."""
+    with running_provider() as provider:
+        described = _described(provider, find_user(provider, user_ref))
+    if as_json:
+        print_json(described)
+    else:
+        print_fields(described)
+
+
+@user_group.command("set-password")
+@click.argument("user_ref", metavar="USER")
+@_password_stdin
+def set_password(user_ref: str, password_stdin: bool) -> None:
+    """Set a user's password, end all sessions, and forget failed attempts. Asks if stdin is not used."""
+    password = _read_password() if password_stdin else click.prompt(
+        "New password", hide_input=True, confirmation_prompt=True
+    )  # fmt: skip
+    with running_provider() as provider:
+        user = find_user(provider, user_ref)
+        words = _context_words(provider, user.email, user.name)
+        provider.lifecycle.set_password(user.id, password, context_words=words)
+    click.echo(f"Password of {user.id} set; every session is ended.")
+
+
+@user_group.command("deactivate")
+@click.argument("user_ref", metavar="USER")
+def deactivate(user_ref: str) -> None:
+    """Switch a user off: no sign-in, and every session and token ends."""
+    with running_provider() as provider:
+        user = find_user(provider, user_ref)
+        provider.lifecycle.deactivate(user.id)
+    click.echo(f"Deactivated {user.id}; every session is ended.")
+
+
+@user_group.command("reactivate")
+@click.argument("user_ref", metavar="USER")
+def reactivate(user_ref: str) -> None:
+    """Let a deactivated or locked-out user sign in again."""
+    with running_provider() as provider:
+        user = find_user(provider, user_ref)
+        with transaction():
+            provider.lifecycle.reactivate(user.id)
+            provider.throttle.unlock(user.id)
+    click.echo(f"Reactivated {user.id}.")
+
+
+@user_group.command("delete")
+@click.argument("user_ref", metavar="USER")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def delete(user_ref: str, yes: bool) -> None:
+    """Delete a user for good, with credentials, sessions, consents and tokens."""
+    with running_provider() as provider:
+        user = find_user(provider, user_ref)
+        if not yes:
+            click.confirm(f"Delete {user.email or user.id} for good?", abort=True, err=True)
+        provider.lifecycle.delete(user.id)
+    click.echo(f"Deleted {user.id}.")
+
+
+@user_group.command("export")
+@click.argument("user_ref", metavar="USER")
+def export(user_ref: str) -> None:
+    """Print everything stored about a user as JSON, without secrets (GDPR articles 15 and 20)."""
+    with running_provider() as provider:
+        user = find_user(provider, user_ref)
+        print_json(
+            {
+                "user": _described(provider, user),
+                "sessions": provider.sessions.list(user.id),
+                "consents": provider.consents.list(user.id),
+                "events": provider.audit.tail(EXPORTED_EVENTS, None, user.id),
+            }
+        )
+
+
+def find_user(provider: Provider, reference: str) -> User:
+    """The user with this id or e-mail address. Raises NotFound."""
+    users = provider.users
+    user = users.find_by_email(reference) if "@" in reference else users.get(reference)
+    if user is None:
+        raise NotFound(f"there is no user '{reference}'")
+    return user
+
+
+def _described(provider: Provider, user: User) -> dict[str, Any]:
+    return {
+        **_record(user),
+        "roles": provider.roles.of(user.id),
+        "has_password": provider.passwords.has_password(user.id),
+        "has_totp": provider.totp.is_enrolled(user.id),
+    }
+
+
+def _record(user: User) -> dict[str, Any]:
+    return {
+        "id": user.id,
+        "status": user.status,
+        "email": user.email,
+        **user.claims(),
+        "created_at": user.created_at,
+        "updated_at": user.updated_at,
+    }
+
+
+def _context_words(provider: Provider, email: str | None, name: str | None) -> list[str]:
+    return [word for word in (email, name, provider.settings.product_name) if word]
+
+
+def _read_password() -> str:
+    """The first line of stdin, without its line end. Raises Invalid if there is none."""
+    password = sys.stdin.readline(LONGEST_PASSWORD + 2).rstrip("\r\n")
+    if not password:
+        raise Invalid("there is no password on stdin", "password")
+    return password
