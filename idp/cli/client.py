@@ -39,7 +39,7 @@ def client_group() -> None:
 @click.option("--client-id", help="Choose the identifier instead of having one made.")
 @click.option("--secret-file", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="Take the secret from this file instead of having one made.")  # fmt: skip
-@click.option("--skip-consent", is_flag=True, help="Ours: users need not consent.")
+@click.option("--skip-consent", is_flag=True, help="An application of your own: users are not asked.")
 @click.option("--no-pkce", is_flag=True, help="Do not require PKCE of this confidential client.")
 @json_option
 def create(

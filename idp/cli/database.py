@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 import click
 from sqlalchemy import Engine, create_engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
-from idp.core.errors import ConfigurationError, Unavailable
+from idp.core.errors import ConfigurationError, IdpError, Unavailable
 from idp.core.settings import Settings
 from idp.storage.db import database_url, engine_options, prepare_engine
 from idp.storage.migrate import head, is_current
@@ -21,10 +21,17 @@ def engine_of(settings: Settings) -> Iterator[Engine]:
     try:
         yield engine
     except DBAPIError as error:
-        reason = str(error.orig).strip().splitlines()[0] if error.orig else "no reason given"
-        raise Unavailable(f"the database is not available: {reason}") from error
+        raise database_error(error) from error
     finally:
         engine.dispose()
+
+
+def database_error(error: DBAPIError) -> IdpError:
+    """The driver's complaint as a sentence, without the statement and its values."""
+    reason = (str(error.orig).strip().splitlines() or ["no reason given"])[0]
+    if isinstance(error, OperationalError | InterfaceError):
+        return Unavailable(f"the database is not available: {reason}")
+    return IdpError(f"the database refuses: {reason}")
 
 
 def warn_if_outdated(settings: Settings) -> None:

@@ -18,8 +18,9 @@ PASSWORD = "correct horse battery staple"
 BOBS_TOTP_SEED = "IDPDEMOBOBTOTPSECRET234567ABCDEF"
 ORDERS_API = "https://orders.example.com"
 ADMINISTRATOR = "administrator"
-CALLBACK = "http://localhost:9000/callback"
-HOME = "http://localhost:9000/"
+RELYING_PARTY = "http://localhost:9000"
+CALLBACK = f"{RELYING_PARTY}/callback"
+HOME = f"{RELYING_PARTY}/"
 USER_SCOPES = "openid profile email address phone offline_access"
 
 
@@ -136,8 +137,9 @@ def demo_group() -> None:
 
 
 @demo_group.command("seed")
+@click.option("--relying-party", default=RELYING_PARTY, metavar="URL", help="Let the demo clients live here as well.")
 @json_option
-def seed(as_json: bool) -> None:
+def seed(relying_party: str, as_json: bool) -> None:
     """Create the demo users, clients and API. What exists already is left as it is."""
     settings = load_settings()
     if settings.is_production:
@@ -146,6 +148,7 @@ def seed(as_json: bool) -> None:
         _seed_api(provider)
         for client in CLIENTS:
             _seed_client(provider, client)
+            _add_home(provider, client, relying_party)
         users = [_described(_seed_user(provider, user), user, settings.product_name) for user in USERS]
     result = {
         "password": PASSWORD,
@@ -179,6 +182,19 @@ def _seed_api(provider: Provider) -> None:
 def _seed_client(provider: Provider, client: DemoClient) -> None:
     if provider.clients.get(client.client_id) is None:
         provider.clients.create(ClientMetadata.parse(client.metadata), client_id=client.client_id, secret=client.secret)
+
+
+def _add_home(provider: Provider, demo: DemoClient, relying_party: str) -> None:
+    """Let the client be reached at the relying party's URL too, wherever it was moved."""
+    client = provider.clients.get(demo.client_id)
+    if client is None or not client.metadata.redirect_uris:
+        return
+    values = client.metadata.to_dict()
+    added = {"redirect_uris": f"{relying_party}/callback", "post_logout_redirect_uris": f"{relying_party}/"}
+    if any(uri not in values[name] for name, uri in added.items()):
+        for name, uri in added.items():
+            values[name] = list(dict.fromkeys((*values[name], uri)))
+        provider.clients.update(demo.client_id, values)
 
 
 def _seed_user(provider: Provider, demo: DemoUser) -> User:

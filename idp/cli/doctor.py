@@ -23,6 +23,7 @@ from idp.core.clock import now
 from idp.core.errors import IdpError
 from idp.core.settings import Settings, load_settings
 from idp.storage.db import database_url
+from idp.storage.ephemeral import RedisStore
 from idp.storage.migrate import current, head
 from idp.web.provider import Provider, current_provider
 
@@ -165,9 +166,12 @@ def _services(settings: Settings) -> Iterator[Finding]:
 
 
 def _store(provider: Provider) -> Iterator[Finding]:
+    url = provider.settings.redis_url
+    if url is not None:
+        # Redis itself: the store of a running server would hide an outage by falling back to the database.
+        RedisStore(url.get_secret_value()).ping()
     provider.store.ping()
-    kind = "Redis" if provider.settings.redis_url is not None else "the database"
-    yield Finding("store", OK, f"short-lived values are kept in {kind}")
+    yield Finding("store", OK, f"short-lived values are kept in {'Redis' if url else 'the database'}")
 
 
 def _keys(provider: Provider) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ import click
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 
+from idp.cli.database import database_error
 from idp.core.crypto import SealError
 from idp.core.errors import IdpError
 
@@ -23,8 +24,7 @@ class Root(click.Group):
             problem = error.errors(include_url=False, include_input=False)[0]
             raise click.ClickException(problem["msg"].removeprefix("Value error, ")) from error
         except DBAPIError as error:
-            reason = str(error.orig).strip().splitlines()[0] if error.orig else "no reason given"
-            raise click.ClickException(f"the database refused: {reason}") from error
+            raise click.ClickException(str(database_error(error))) from error
         except OSError as error:
             where = f": {error.filename}" if error.filename else ""
             raise click.ClickException(f"{error.strerror or error}{where}") from error

@@ -72,7 +72,7 @@ def maintain(provider: Provider) -> dict[str, str]:
             done[name] = f"not done: {error}"
             continue
         if result:
-            done[name] = str(result)
+            done[name] = "moved on" if result is True else str(result)
     return done
 
 

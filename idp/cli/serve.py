@@ -1,7 +1,9 @@
 """`idp serve` and `idp dev`: the web server."""
 
+import errno
 import multiprocessing
 import socket
+import time
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -11,11 +13,11 @@ import click
 from granian.constants import Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
-from werkzeug.serving import run_simple
+from werkzeug.serving import is_running_from_reloader, run_simple
 
 from idp.app import create_app
 from idp.cli.database import warn_if_outdated
-from idp.cli.web_server import WebServer, in_worker
+from idp.cli.web_server import WebServer, end_with_parent, in_worker
 from idp.core.errors import ConfigurationError
 from idp.core.resources import resource_dir, translations_dir
 from idp.core.settings import load_settings
@@ -24,6 +26,7 @@ from idp.storage.db import db
 TARGET = "idp.wsgi:app"
 GRACEFUL_STOP_SECONDS = 10
 """How long a worker may finish what it is answering after SIGTERM."""
+PREDECESSOR_SECONDS = 2
 SLOW_HEADERS_MILLISECONDS = 10_000
 LARGEST_HEADERS_BYTES = 64 * 1024
 
@@ -74,6 +77,8 @@ def serve(host: str, port: int, workers: int, threads: int, cert: Path | None, k
 @click.option("--port", default=8000, show_default=True, type=_PORT, help="Port to listen on.")
 def dev(host: str, port: int) -> None:
     """Serve one process that restarts itself when the code changes. For development only."""
+    if is_running_from_reloader():
+        end_with_parent()
     settings = load_settings()
     if settings.is_production:
         raise ConfigurationError("'idp dev' is for development: use 'idp serve' when IDP_ENVIRONMENT=production")
@@ -121,16 +126,31 @@ def _address(host: str) -> str:
 
 
 def _require_free(address: str, port: int) -> None:
-    """Refuse a port on which somebody listens: the server itself would silently share it (SO_REUSEPORT)."""
+    """Refuse a port on which somebody listens: the server itself would silently share it (SO_REUSEPORT).
+
+    A predecessor that is on its way out has a moment to leave.
+    """
+    deadline = time.monotonic() + PREDECESSOR_SECONDS
+    while True:
+        error = _bind_error(address, port)
+        if error is None:
+            return
+        if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+            raise ConfigurationError(
+                f"cannot listen on {_authority(address, port)}: {error.strerror}; choose another with --port"
+            )
+        time.sleep(0.1)
+
+
+def _bind_error(address: str, port: int) -> OSError | None:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((address, port))
         except OSError as error:
-            raise ConfigurationError(
-                f"cannot listen on {_authority(address, port)}: {error.strerror}; choose another with --port"
-            ) from None
+            return error
+    return None
 
 
 def _authority(address: str, port: int) -> str:

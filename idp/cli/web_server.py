@@ -21,8 +21,8 @@ class WebServer(MPServer):
     """The main process: starts the workers, replaces one that dies, stops them all."""
 
     def _respawn_workers(self, *args: Any, **kwargs: Any) -> None:
-        # Ctrl-C reaches workers and main process alike. A worker that obeyed first has not crashed: look
-        # whether we are to stop as well before replacing it.
+        # A worker that was stopped together with us has not crashed: look whether we are to stop as well
+        # before replacing it.
         time.sleep(RESPAWN_PAUSE_SECONDS)
         if self.interrupt_signal:
             self.main_loop_interrupt.set()
@@ -49,14 +49,21 @@ def in_worker(application: Application) -> Callable[[], Application]:
         for name in _STOP_SIGNALS:
             signal.signal(name, signal.SIG_DFL)
         _let_signals_in()
-        if sys.platform == "linux":
-            # Should the main process be killed without a chance to stop its workers, the kernel does.
-            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-            if os.getppid() != main_process:
-                sys.exit(1)
+        # Ctrl-C goes to the main process alone, which passes it on once: a second signal in the middle of the
+        # first one's handling would lock the worker up.
+        os.setpgid(0, 0)
+        end_with_parent()
+        if os.getppid() != main_process:
+            sys.exit(1)
         return application
 
     return load
+
+
+def end_with_parent() -> None:
+    """Have the kernel stop this process if its parent is killed without a chance to do so. Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _hold_signals() -> None:

@@ -1,0 +1,1 @@
+"""A demo microservice: an API that accepts idp's access tokens."""
