@@ -1,0 +1,1 @@
+"""The tests. `make test` runs them with PostgreSQL and Redis beside them; see CONTRIBUTING.md."""

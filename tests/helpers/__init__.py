@@ -1,0 +1,1 @@
+"""What the tests share: services, servers, a relying party and a browser without a screen."""
