@@ -29,8 +29,12 @@ def b64url(data: bytes) -> str:
 
 
 def unb64url(text: str) -> bytes:
-    """The bytes of an unpadded base64url string. Raises ValueError on any other alphabet."""
-    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    """The bytes of an unpadded base64url string. Raises ValueError on any other spelling of them."""
+    data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    if b64url(data) != text:
+        # Python's decoder skips foreign characters and ignores loose bits: one value, one spelling.
+        raise ValueError("not canonical base64url")
+    return data
 
 
 def sha256_hex(value: str) -> str:

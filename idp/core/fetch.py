@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -104,13 +104,14 @@ class Fetcher:
             with self._connected(target, addresses, deadline) as connection:
                 body = _read(connection, target, self._settings.max_bytes)
             _left(deadline)
-        except TimeoutError:
-            raise FetchError(f"{target.host} took too long") from None
         except ssl.SSLCertVerificationError as error:
             raise FetchError(f"{target.host} has no valid certificate: {error.verify_message}") from error
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            if time.monotonic() >= deadline:
+        except (FetchError, OSError, http.client.HTTPException, ValueError) as error:
+            # A connection that was cut at the deadline fails in many ways.
+            if isinstance(error, TimeoutError) or time.monotonic() >= deadline:
                 raise FetchError(f"{target.host} took too long") from None
+            if isinstance(error, FetchError):
+                raise
             raise FetchError(f"{target.host} could not be read: {type(error).__name__}") from error
         return _json_object(body)
 
@@ -147,22 +148,23 @@ class Fetcher:
     def _connected(
         self, target: _Target, addresses: list[str], deadline: float
     ) -> Iterator[http.client.HTTPConnection]:
-        channel = _connect(addresses, target.port, deadline)
-        if target.is_tls:
-            channel = self._tls.wrap_socket(channel, server_hostname=target.host, do_handshake_on_connect=False)
-        # The timeout of a socket starts anew with every byte. This one does not.
-        guillotine = threading.Timer(max(0, deadline - time.monotonic()), _cut, (channel,))
-        guillotine.daemon = True
-        guillotine.start()
-        connection = http.client.HTTPConnection(target.host, target.port)
-        connection.sock = channel
-        try:
-            if isinstance(channel, ssl.SSLSocket):
-                channel.do_handshake()
-            yield connection
-        finally:
-            guillotine.cancel()
-            connection.close()
+        with closing(_connect(addresses, target.port, deadline)) as raw:
+            channel = raw
+            if target.is_tls:
+                channel = self._tls.wrap_socket(raw, server_hostname=target.host, do_handshake_on_connect=False)
+            # The timeout of a socket starts anew with every byte. This one does not.
+            guillotine = threading.Timer(max(0, deadline - time.monotonic()), _cut, (channel,))
+            guillotine.daemon = True
+            guillotine.start()
+            connection = http.client.HTTPConnection(target.host, target.port)
+            connection.sock = channel
+            try:
+                if isinstance(channel, ssl.SSLSocket):
+                    channel.do_handshake()
+                yield connection
+            finally:
+                guillotine.cancel()
+                connection.close()
 
 
 def is_public(address: Address) -> bool:
@@ -272,20 +274,20 @@ def _read(connection: http.client.HTTPConnection, target: _Target, max_bytes: in
         "Connection": "close",
     }
     connection.request("GET", target.path, headers=headers)
-    response = connection.getresponse()
-    if response.status != 200:
-        kind = "a redirect, which is not followed" if 300 <= response.status < 400 else "no document"
-        raise FetchError(f"{target.host} answered {response.status}: {kind}")
-    if response.getheader("Content-Encoding", "identity").lower() != "identity":
-        raise FetchError(f"{target.host} sent a compressed answer")
-    if not _JSON.fullmatch(response.getheader("Content-Type", "").partition(";")[0].strip()):
-        raise FetchError(f"{target.host} did not answer in JSON")
-    body = response.read(max_bytes + 1)
-    if len(body) > max_bytes:
-        raise FetchError(f"{target.host} sent more than {max_bytes} bytes")
-    if response.length:
-        raise FetchError(f"{target.host} hung up early")
-    return body
+    with connection.getresponse() as response:
+        if response.status != 200:
+            kind = "a redirect, which is not followed" if 300 <= response.status < 400 else "no document"
+            raise FetchError(f"{target.host} answered {response.status}: {kind}")
+        if response.getheader("Content-Encoding", "identity").lower() != "identity":
+            raise FetchError(f"{target.host} sent a compressed answer")
+        if not _JSON.fullmatch(response.getheader("Content-Type", "").partition(";")[0].strip()):
+            raise FetchError(f"{target.host} did not answer in JSON")
+        body = response.read(max_bytes + 1)
+        if len(body) > max_bytes:
+            raise FetchError(f"{target.host} sent more than {max_bytes} bytes")
+        if response.length:
+            raise FetchError(f"{target.host} hung up early")
+        return body
 
 
 def _json_object(body: bytes) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -37,26 +37,42 @@ class Lifetimes(_Section):
     """How long things live, in seconds."""
 
     authorization_code: int = Field(60, ge=5, le=600)
+    """How long an authorization code can be redeemed."""
     access_token: int = Field(300, ge=30, le=86400)
+    """Lifetime of access tokens for APIs that set none of their own."""
     id_token: int = Field(300, ge=30, le=86400)
+    """Lifetime of ID tokens."""
     refresh_token_idle: int = Field(14 * 86400, ge=60)
+    """A refresh token not used for so long expires."""
     refresh_token_absolute: int = Field(90 * 86400, ge=60)
+    """The longest life of a family of refresh tokens."""
     refresh_token_race_grace: int = Field(30, ge=0, le=120)
+    """For so long a spent refresh token is answered with the same successor again."""
     session_idle: int = Field(7 * 86400, ge=60)
+    """A browser session not used for so long ends."""
     session_absolute: int = Field(30 * 86400, ge=60)
+    """The longest life of a browser session since the last authentication."""
     interaction: int = Field(600, ge=10)
+    """How long a person may take to sign in before it starts over."""
     interaction_restart: int = Field(86400, ge=60)
+    """How long a late sign-in can still be taken back to its start."""
     client_assertion: int = Field(300, ge=30, le=600)
+    """How far ahead the `exp` of a client assertion may lie."""
 
 
 class Keys(_Section):
     """Signing keys. Durations in seconds."""
 
     algorithms: tuple[SigningAlgorithm, ...] = ("RS256", "PS256", "ES256", "EdDSA")
+    """Algorithms that have keys, RS256 always among them."""
     rsa_bits: int = Field(2048, ge=2048, le=8192)
+    """Size of new RSA keys, in bits."""
     publish_before_use: int = Field(3600, ge=0)
+    """How long a next key is published before it may sign."""
     rotate_every: int = Field(90 * 86400, ge=0)
+    """Age at which the worker replaces an active key; 0 switches this off."""
     jwks_max_age: int = Field(300, ge=0)
+    """How long verifiers may cache the JWKS (`Cache-Control`)."""
 
     @field_validator("algorithms")
     @classmethod
@@ -68,36 +84,54 @@ class Keys(_Section):
 
 
 class Throttle(_Section):
-    """Guessing limits; see `services/limits`. Durations in seconds."""
+    """Guessing limits for passwords and one-time codes. Durations in seconds."""
 
     free_failures: int = Field(5, ge=1)
+    """Failed sign-ins to one account from one device before delays begin."""
     first_delay: int = Field(30, ge=1)
+    """The first delay; each further failure doubles it."""
     longest_delay: int = Field(3600, ge=1)
+    """Where the doubling ends."""
     disable_after: int = Field(100, ge=5)
+    """Failures in a row that switch password sign-in to an account off."""
     address_failures: int = Field(20, ge=1)
+    """Failures one network address may cause in a window (IPv4 /32, IPv6 /64)."""
     address_window: int = Field(600, ge=1)
+    """Length of that window."""
     totp_tries_per_interaction: int = Field(5, ge=1)
+    """One-time codes that may be tried in one sign-in."""
     totp_tries_per_hour: int = Field(10, ge=1)
+    """Wrong one-time codes an account may have in an hour."""
 
 
 class PasswordSettings(_Section):
     """Password rules (NIST SP 800-63B) and the cost of Argon2id (RFC 9106)."""
 
     minimum_length: int = Field(15, ge=8, le=64)
+    """Fewest characters (Unicode code points) of a new password."""
     maximum_length: int = Field(256, ge=64, le=1024)
+    """Most characters of a new password."""
     argon2_memory_kib: int = Field(19456, ge=8)
+    """Argon2id memory, in KiB; a change rehashes passwords at sign-in."""
     argon2_iterations: int = Field(2, ge=1)
+    """Argon2id passes."""
     argon2_parallelism: int = Field(1, ge=1)
+    """Argon2id lanes."""
     argon2_concurrency: int = Field(1, ge=1, le=64)
+    """Hashes computed at a time in each worker process."""
 
 
 class Fetch(_Section):
-    """Outbound HTTP; see `core/fetch`."""
+    """Fetching what others publish, such as a client's `jwks_uri`; see `core/fetch`."""
 
     allowed_networks: tuple[str, ...] = ()
+    """Networks (CIDR) that may be fetched from although they are not public."""
     ca_bundle: Path | None = None
+    """PEM file of the authorities trusted instead of the system's."""
     timeout: float = Field(3.0, gt=0, le=10)
+    """Seconds for one whole fetch."""
     max_bytes: int = Field(64 * 1024, ge=1024)
+    """Largest document that is read."""
 
     @field_validator("allowed_networks")
     @classmethod
@@ -109,6 +143,7 @@ class Features(_Section):
     """Switches. What is off answers as if it did not exist, and discovery does not mention it."""
 
     opaque_access_tokens: bool = True
+    """Has no effect yet: each API's own token format decides."""
 
 
 class Settings(_Section):
@@ -117,24 +152,41 @@ class Settings(_Section):
     model_config = ConfigDict(hide_input_in_errors=True)
 
     environment: Literal["development", "production"] = "development"
+    """`production` refuses to start with unsafe settings and lacks every development convenience."""
     issuer: str = "http://localhost:8000"
+    """The public URL, without a trailing slash. Every link and every token is made from it."""
     database_url: str = "sqlite:///var/idp.db"
+    """SQLite file (`sqlite:///path`) or PostgreSQL (`postgresql+psycopg2://user:password@host/name`)."""
     redis_url: SecretStr | None = None
+    """Redis for short-lived values: `redis://`, `rediss://` or `unix://`. Without it the database keeps them."""
     keys_dir: Path = Path("keys")
+    """Directory of the file `kek`, and in development of `secret_key`."""
     secret_key: SecretStr | None = None
+    """At least 32 random characters. Client secrets, refresh tokens, cookies and the password pepper rest on it."""
     previous_secret_keys: tuple[SecretStr, ...] = ()
+    """Former values of `IDP_SECRET_KEY`: what was made under them still verifies."""
     key_encryption_key: SecretStr | None = None
+    """32 random bytes in base64url that seal private keys and TOTP seeds. Without it: the file `kek`."""
     previous_key_encryption_keys: tuple[SecretStr, ...] = ()
+    """Former values of `IDP_KEY_ENCRYPTION_KEY`: what they sealed can still be opened."""
     smtp_url: SecretStr | None = None
+    """Mail server: `smtp://`, `smtp+starttls://` or `smtps://`, with user name and password in the URL if needed."""
     mail_from: str = "idp <no-reply@localhost>"
+    """Sender of mail."""
     trusted_proxies: tuple[str, ...] = ()
+    """Networks (CIDR) of proxies whose `X-Forwarded-For` is believed."""
     allowed_hosts: tuple[str, ...] = ()
     """Further Host header values to answer for, such as a service name inside a cluster."""
     default_locale: Literal["en", "de"] = "en"
+    """Language of pages for people who ask for none that exists."""
     product_name: str = "idp"
+    """The name on pages and in authenticator apps."""
     support_url: str | None = None
+    """Where the pages' help link leads; also `service_documentation` in discovery."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severity that is logged, to standard error: JSON lines in production."""
     database_pool_size: int = Field(10, ge=1, le=200)
+    """PostgreSQL connections each worker process keeps; five more for peaks."""
 
     lifetimes: Lifetimes = Lifetimes()
     keys: Keys = Keys()
@@ -283,20 +335,3 @@ def _sentences(error: ValidationError) -> Iterator[str]:
             yield f"{name}: {message}"
         else:
             yield message
-
-
-def describe_settings() -> Iterator[tuple[str, str, str, str]]:
-    """Yield (name, type, default, section's docstring) for every setting; the reference page is made of it."""
-    yield from _describe(Settings, PREFIX)
-
-
-def _describe(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str, str]]:
-    doc = (model.__doc__ or "").strip().splitlines()[0]
-    for name, field in model.model_fields.items():
-        annotation = field.annotation
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            yield from _describe(annotation, f"{prefix}{name.upper()}__")
-            continue
-        choices = [arg for arg in get_args(annotation) if isinstance(arg, str)]
-        kind = " | ".join(choices) if choices else getattr(annotation, "__name__", str(annotation))
-        yield prefix + name.upper(), kind, str(field.default), doc

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from idp.engine.interaction import Requirements
+from idp.oauth.response import Destination
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,11 @@ class AuthorizationRequest:
     def individual_claims(self) -> tuple[str, ...]:
         """The names of claims asked for one by one, from both members of the `claims` parameter."""
         return tuple(sorted({name for member in self.claims.values() for name in member}))
+
+    @property
+    def destination(self) -> Destination:
+        """Where the answer goes."""
+        return Destination(self.client_id, self.redirect_uri, self.response_mode, self.state)
 
     def requirements(self) -> Requirements:
         """What this request demands of the sign-in."""

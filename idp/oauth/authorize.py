@@ -45,7 +45,7 @@ _SILENT = {
 
 
 def authorize() -> ResponseReturnValue:
-    """GET /oauth2/authorize"""
+    """GET /oauth2/authorize: begin a sign-in, or answer at once with prompt=none."""
     query = request.query_string
     if len(query) > MAX_PARAMETERS_BYTES:
         raise RequestEntityTooLarge
@@ -59,7 +59,7 @@ def authorize() -> ResponseReturnValue:
 
 
 def authorize_post() -> ResponseReturnValue:
-    """POST /oauth2/authorize (OpenID Connect Core §3.1.2.1).
+    """POST /oauth2/authorize: the same with the parameters in a form (OpenID Connect Core §3.1.2.1).
 
     A POST from the client's site comes without our SameSite=Lax cookies, so nothing is decided here: the
     parameters are put aside and the browser asks again by GET, which brings the cookies.
@@ -88,7 +88,7 @@ def _answer(query: bytes) -> ResponseReturnValue:
         return refused_page(error)
     except OAuthError as error:
         _audit_refusal(draft, error.error, error.detail)
-        return response.failure(draft.redirect_uri, draft.response_mode, error, draft.params.get("state"))
+        return response.failure(draft.destination, error)
     if "none" in authorization_request.prompts:
         return _answer_silently(authorization_request)
     interaction = provider.interactions.begin(
@@ -110,12 +110,7 @@ def _answer_silently(authorization_request: AuthorizationRequest) -> Response:
         return _grant(authorization_request, authorization_request.scopes, facts.session.id)
     error = _SILENT.get(step, InteractionRequired)("the request cannot be answered without the person")
     _record(Event.AUTHORIZATION_REFUSED, authorization_request, reason=error.error)
-    return response.failure(
-        authorization_request.redirect_uri,
-        authorization_request.response_mode,
-        error,
-        authorization_request.state,
-    )
+    return response.failure(authorization_request.destination, error)
 
 
 def resume() -> ResponseReturnValue:
@@ -172,23 +167,13 @@ def _grant(authorization_request: AuthorizationRequest, scopes: tuple[str, ...],
             session_id=session.id,
             scopes=list(scopes),
         )
-    return response.success(
-        authorization_request.redirect_uri,
-        authorization_request.response_mode,
-        code=code,
-        state=authorization_request.state,
-    )
+    return response.success(authorization_request.destination, code)
 
 
 def _fail(authorization_request: AuthorizationRequest, error: OAuthError) -> Response:
     event = Event.AUTHORIZATION_DENIED if error.error == "access_denied" else Event.AUTHORIZATION_REFUSED
     _record(event, authorization_request, reason=error.error)
-    return response.failure(
-        authorization_request.redirect_uri,
-        authorization_request.response_mode,
-        error,
-        authorization_request.state,
-    )
+    return response.failure(authorization_request.destination, error)
 
 
 def _failure(interaction: Interaction) -> OAuthError:

@@ -81,6 +81,6 @@ _document = CachedDocument()
 
 
 def discovery() -> Response:
-    """GET /.well-known/openid-configuration and /.well-known/oauth-authorization-server"""
+    """GET /.well-known/openid-configuration: what this provider is and where its endpoints are."""
     settings = current_provider().settings
     return _document.respond(request, settings, lambda: metadata(settings), MAX_AGE)

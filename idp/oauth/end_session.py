@@ -41,7 +41,7 @@ class LogoutRequest:
 
 
 def end_session() -> ResponseReturnValue:
-    """GET and POST /oauth2/logout (§2: both MUST be supported)."""
+    """GET and POST /oauth2/logout: end the browser's session (§2: both MUST be supported)."""
     params = _parameters()
     confirming = request.method == "POST" and FIELD in request.form
     if confirming:
@@ -95,7 +95,7 @@ def _check(params: dict[str, str]) -> LogoutRequest:
         hinted = [audience] if isinstance(audience, str) else list(audience or ())
         if client_id is not None and client_id not in hinted:
             # §2: the client_id has to be the one the hint was issued to.
-            return _refused(_("The application that asked is not the one you signed in to."))
+            return _refused(_("The app that asked is not the one you signed in to."))
         client_id = client_id or hinted[0]
     client = provider.clients.get(client_id) if client_id else None
     if client is not None and not client.is_enabled:
@@ -103,7 +103,7 @@ def _check(params: dict[str, str]) -> LogoutRequest:
     target = params.get("post_logout_redirect_uri")
     if target is not None and client is not None and not client.matches_post_logout_redirect_uri(target):
         # §3: exact match, or no redirection.
-        return _refused(_("The address to return to is not registered for the application."), client)
+        return _refused(_("The address to return to is not registered for the app."), client)
     return LogoutRequest(
         client=client,
         redirect_uri=target if client is not None else None,

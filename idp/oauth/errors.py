@@ -37,13 +37,13 @@ class OAuthError(OAuth2Error):
 
 
 class InvalidRequest(OAuthError):
-    """RFC 6749 §5.2, §4.1.2.1."""
+    """A parameter is missing, malformed, repeated or in contradiction with another (RFC 6749 §5.2, §4.1.2.1)."""
 
     error = "invalid_request"
 
 
 class InvalidClient(OAuthError):
-    """RFC 6749 §5.2. With `challenge`, answers 401 and a `WWW-Authenticate: Basic` header."""
+    """The client could not prove who it is; answers 401 with a `WWW-Authenticate` header (RFC 6749 §5.2)."""
 
     error = "invalid_client"
     default_description = "client authentication failed"
@@ -62,111 +62,111 @@ class InvalidClient(OAuthError):
 
 
 class InvalidGrant(OAuthError):
-    """RFC 6749 §5.2."""
+    """The code or refresh token is wrong, spent, expired, revoked or another client's (RFC 6749 §5.2)."""
 
     error = "invalid_grant"
 
 
 class UnauthorizedClient(OAuthError):
-    """RFC 6749 §5.2, §4.1.2.1."""
+    """The client is not registered for this grant type or response type (RFC 6749 §5.2, §4.1.2.1)."""
 
     error = "unauthorized_client"
 
 
 class UnsupportedGrantType(OAuthError):
-    """RFC 6749 §5.2."""
+    """The server does not have this grant type (RFC 6749 §5.2)."""
 
     error = "unsupported_grant_type"
 
 
 class InvalidScope(OAuthError):
-    """RFC 6749 §5.2, §4.1.2.1."""
+    """The scope is malformed, or nothing of it is available to the client (RFC 6749 §5.2, §4.1.2.1)."""
 
     error = "invalid_scope"
 
 
 class InvalidTarget(OAuthError):
-    """RFC 8707 §2."""
+    """The resource is unknown, not allowed to the client, or not clear from the scope (RFC 8707 §2)."""
 
     error = "invalid_target"
 
 
 class UnsupportedResponseType(OAuthError):
-    """RFC 6749 §4.1.2.1."""
+    """The server does not have this response type (RFC 6749 §4.1.2.1)."""
 
     error = "unsupported_response_type"
 
 
 class AccessDenied(OAuthError):
-    """RFC 6749 §4.1.2.1."""
+    """The person cancelled or did not allow the request (RFC 6749 §4.1.2.1)."""
 
     error = "access_denied"
 
 
 class LoginRequired(OAuthError):
-    """OpenID Connect Core §3.1.2.6."""
+    """prompt=none, and nobody suitable is signed in (OpenID Connect Core §3.1.2.6)."""
 
     error = "login_required"
 
 
 class ConsentRequired(OAuthError):
-    """OpenID Connect Core §3.1.2.6."""
+    """prompt=none, and the person would have to consent (OpenID Connect Core §3.1.2.6)."""
 
     error = "consent_required"
 
 
 class InteractionRequired(OAuthError):
-    """OpenID Connect Core §3.1.2.6."""
+    """prompt=none, and the person would have to do something (OpenID Connect Core §3.1.2.6)."""
 
     error = "interaction_required"
 
 
 class AccountSelectionRequired(OAuthError):
-    """OpenID Connect Core §3.1.2.6."""
+    """prompt=none, and the person would have to choose an account (OpenID Connect Core §3.1.2.6)."""
 
     error = "account_selection_required"
 
 
 class RequestNotSupported(OAuthError):
-    """OpenID Connect Core §3.1.2.6."""
+    """The `request` parameter is not supported (OpenID Connect Core §3.1.2.6)."""
 
     error = "request_not_supported"
 
 
 class RequestUriNotSupported(OAuthError):
-    """OpenID Connect Core §3.1.2.6."""
+    """The `request_uri` parameter is not supported (OpenID Connect Core §3.1.2.6)."""
 
     error = "request_uri_not_supported"
 
 
 class RegistrationNotSupported(OAuthError):
-    """OpenID Connect Core §3.1.2.6."""
+    """The `registration` parameter is not supported (OpenID Connect Core §3.1.2.6)."""
 
     error = "registration_not_supported"
 
 
 class UnmetAuthenticationRequirements(OAuthError):
-    """OpenID Connect Core Error Code unmet_authentication_requirements 1.0."""
+    """The essential `acr` is out of reach (OpenID Connect Core Error Code unmet_authentication_requirements 1.0)."""
 
     error = "unmet_authentication_requirements"
 
 
 class InvalidToken(OAuthError):
-    """RFC 6750 §3.1."""
+    """The access token is malformed, expired or revoked (RFC 6750 §3.1)."""
 
     error = "invalid_token"
     status_code = 401
 
 
 class InsufficientScope(OAuthError):
-    """RFC 6750 §3.1."""
+    """The access token does not open this (RFC 6750 §3.1)."""
 
     error = "insufficient_scope"
     status_code = 403
 
 
 class UnsupportedTokenType(OAuthError):
-    """RFC 7009 §2.2.1."""
+    """The server does not revoke this type of token (RFC 7009 §2.2.1)."""
 
     error = "unsupported_token_type"
 

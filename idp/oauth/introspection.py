@@ -35,7 +35,7 @@ _MEMBERS = (
 
 
 def introspect() -> Response:
-    """POST /oauth2/introspect"""
+    """POST /oauth2/introspect: is this token alive, and what does it say?"""
     try:
         protocol_request = ProtocolRequest(request)
         client = client_auth.authenticate(protocol_request, METHODS)

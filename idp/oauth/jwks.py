@@ -9,7 +9,7 @@ _document = CachedDocument()
 
 
 def jwks() -> Response:
-    """GET /oauth2/jwks"""
+    """GET /oauth2/jwks: the public keys that tokens verify with."""
     provider = current_provider()
     keyset = provider.keyset
     version = (id(provider), keyset.version)

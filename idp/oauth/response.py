@@ -1,5 +1,7 @@
 """Answers of the authorization endpoint: a code, or an error, always with `state` and `iss`."""
 
+from dataclasses import dataclass
+
 from flask import Response
 
 from idp.oauth import response_modes
@@ -7,21 +9,33 @@ from idp.oauth.errors import OAuthError
 from idp.web.provider import current_provider
 
 
-def success(redirect_uri: str, response_mode: str, *, code: str, state: str | None) -> Response:
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where an authorization response goes, once the redirect URI is proven."""
+
+    client_id: str
+    redirect_uri: str
+    response_mode: str
+    state: str | None
+
+
+def success(destination: Destination, code: str) -> Response:
     """RFC 6749 §4.1.2, with the issuer (RFC 9207)."""
-    return _send(redirect_uri, response_mode, {"code": code}, state)
+    return _send(destination, {"code": code})
 
 
-def failure(redirect_uri: str, response_mode: str, error: OAuthError, state: str | None) -> Response:
+def failure(destination: Destination, error: OAuthError) -> Response:
     """RFC 6749 §4.1.2.1, with the issuer (RFC 9207)."""
     members = {"error": error.error}
     if error.description:
         members["error_description"] = error.description
-    return _send(redirect_uri, response_mode, members, state)
+    return _send(destination, members)
 
 
-def _send(redirect_uri: str, response_mode: str, members: dict[str, str], state: str | None) -> Response:
-    if state is not None:
-        members["state"] = state
+def _send(destination: Destination, members: dict[str, str]) -> Response:
+    if destination.state is not None:
+        members["state"] = destination.state
     members["iss"] = current_provider().settings.issuer
-    return response_modes.send(redirect_uri, response_mode, members)
+    return response_modes.send(
+        destination.redirect_uri, destination.response_mode, members, client_id=destination.client_id
+    )

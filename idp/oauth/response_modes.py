@@ -6,12 +6,13 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from flask import Response
 
 from idp.web.pages import render_page, use_script_nonce
+from idp.web.provider import current_provider
 
 
-def send(redirect_uri: str, response_mode: str, members: Mapping[str, str]) -> Response:
+def send(redirect_uri: str, response_mode: str, members: Mapping[str, str], *, client_id: str) -> Response:
     """Send the browser back to the client with these members."""
     if response_mode == "form_post":
-        return _form_post(redirect_uri, members)
+        return _form_post(redirect_uri, members, client_id)
     if response_mode == "fragment":
         # Registered URIs have no fragment of their own (RFC 6749 §3.1.2).
         return _redirect(f"{redirect_uri}#{_encoded(members)}")
@@ -38,6 +39,12 @@ def _redirect(location: str) -> Response:
     return response
 
 
-def _form_post(redirect_uri: str, members: Mapping[str, str]) -> Response:
+def _form_post(redirect_uri: str, members: Mapping[str, str], client_id: str) -> Response:
     """OAuth 2.0 Form Post Response Mode §2: a page that posts itself, with a button where scripts are off."""
-    return render_page("oauth/form_post.html", target=redirect_uri, fields=dict(members), csp_nonce=use_script_nonce())
+    return render_page(
+        "oauth/form_post.html",
+        client=current_provider().clients.get(client_id),
+        target=redirect_uri,
+        fields=dict(members),
+        csp_nonce=use_script_nonce(),
+    )

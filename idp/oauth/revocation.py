@@ -14,7 +14,7 @@ from idp.web.provider import current_provider
 
 
 def revoke() -> Response:
-    """POST /oauth2/revoke
+    """POST /oauth2/revoke: make a token worthless.
 
     200 for unknown tokens too: the client's aim is reached (§2.2). If the database is down the answer is 503, never a
     200 that revoked nothing (TK9).

@@ -20,5 +20,5 @@ GRANT_TYPES = (
 
 
 def token() -> Response:
-    """POST /oauth2/token"""
+    """POST /oauth2/token: trade a code, a refresh token or the client's own credentials for tokens."""
     return server.create_token_response(request)

@@ -14,7 +14,7 @@ _TYP = "JWT"
 
 
 def userinfo() -> Response:
-    """GET and POST /oauth2/userinfo"""
+    """GET and POST /oauth2/userinfo: the claims that the access token opens."""
     try:
         value = presented_token(request)
         if value is None:

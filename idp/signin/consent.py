@@ -23,7 +23,7 @@ _OPTIONAL = frozenset({"address", "phone"})
 
 @page(Step.CONSENT)
 def consent(visit: Visit) -> ResponseReturnValue:
-    """GET asks, POST takes the decision."""
+    """GET and POST /signin/<id>/consent: allow the client what it asks for, or do not."""
     session = visit.session
     if session is None:
         return visit.to_hub()

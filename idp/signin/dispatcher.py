@@ -26,6 +26,14 @@ PAGES = {
 }
 
 
+class Gone(Exception):
+    """The Interaction is unknown, finished, or another browser's."""
+
+    def __init__(self, client: Client | None) -> None:
+        super().__init__("the sign-in is over")
+        self.client = client
+
+
 @dataclass(frozen=True, slots=True)
 class Visit:
     """One request to a page of an Interaction."""
@@ -77,8 +85,6 @@ def start() -> ResponseReturnValue:
 def hub(interaction_id: str) -> ResponseReturnValue:
     """GET /signin/<id>: the next step, whatever it is."""
     interaction = _load(interaction_id)
-    if interaction is None:
-        return gone()
     if is_expired(interaction):
         return _redirect(interaction.restart_path)
     gathered = gather(interaction.requirements, interaction.progress)
@@ -99,8 +105,6 @@ def page(
         @wraps(view)
         def guarded(interaction_id: str) -> ResponseReturnValue:
             interaction = _load(interaction_id)
-            if interaction is None:
-                return gone()
             if request.method == "POST":
                 check_csrf()
             if is_expired(interaction):
@@ -122,24 +126,26 @@ def visit_any(view: Callable[[Visit], ResponseReturnValue]) -> Callable[[str], R
     @wraps(view)
     def guarded(interaction_id: str) -> ResponseReturnValue:
         interaction = _load(interaction_id)
-        if interaction is None:
-            return gone()
         return view(Visit(interaction, gather(interaction.requirements, interaction.progress)))
 
     return guarded
 
 
-def gone() -> Response:
-    """The Interaction is unknown, finished, or another browser's."""
-    return render_page("signin/expired.html", status=400, start_url=url_for("web.home"))
+def gone(error: Gone) -> Response:
+    """The page for an Interaction that cannot be gone on with; it leads back to the app where one is known."""
+    return render_page("signin/expired.html", status=400, client=error.client, start_url=url_for("web.home"))
 
 
-def _load(interaction_id: str) -> Interaction | None:
+def _load(interaction_id: str) -> Interaction:
+    """The live Interaction of this browser. Raises Gone."""
     provider = current_provider()
     interaction = provider.interactions.load(interaction_id, known_browser_id(provider.settings))
-    if interaction is None or interaction.progress.completed:
-        return None
+    if interaction is None:
+        raise Gone(None)
     g.ui_locales = interaction.requirements.ui_locales
+    if interaction.progress.completed:
+        client_id = interaction.requirements.client_id
+        raise Gone(provider.clients.get(client_id) if client_id else None)
     return interaction
 
 

@@ -31,7 +31,7 @@ _LONGEST_IDENTIFIER = 320
 
 @page(Step.LOGIN)
 def login(visit: Visit) -> ResponseReturnValue:
-    """GET shows the form, POST checks the password."""
+    """GET and POST /signin/<id>/login: e-mail address and password."""
     return _submitted(visit) if request.method == "POST" else _form(visit)
 
 

@@ -3,7 +3,7 @@
 from flask import Blueprint
 
 from idp.signin.consent import consent
-from idp.signin.dispatcher import hub, start
+from idp.signin.dispatcher import Gone, gone, hub, start
 from idp.signin.leave import another_account, cancel, restart
 from idp.signin.login import login
 from idp.signin.select_account import select_account
@@ -12,6 +12,8 @@ from idp.signin.totp import totp
 blueprint = Blueprint("signin", __name__, url_prefix="/signin")
 
 _FORM = ("GET", "POST")
+
+blueprint.register_error_handler(Gone, gone)
 
 blueprint.add_url_rule("/", "start", start)
 blueprint.add_url_rule("/<interaction_id>", "hub", hub)

@@ -13,7 +13,7 @@ from idp.web.provider import current_provider
 
 @page(Step.SELECT_ACCOUNT)
 def select_account(visit: Visit) -> ResponseReturnValue:
-    """GET lists the accounts; POST chooses one, removes one, or asks for another."""
+    """GET and POST /signin/<id>/select-account: choose an account, remove one, or ask for another."""
     accounts = _accounts(visit)
     if request.method == "GET":
         if not accounts:

@@ -15,7 +15,7 @@ from idp.web.provider import current_provider
 
 @page(Step.TOTP)
 def totp(visit: Visit) -> ResponseReturnValue:
-    """GET asks for the code, POST checks it."""
+    """GET and POST /signin/<id>/totp: the code of an authenticator app."""
     first = _first_factor(visit)
     if first is None:
         return visit.to_hub()

@@ -204,8 +204,15 @@ def reading() -> Iterator[Session]:
         try:
             yield session
         finally:
-            # The connection goes back to the pool.
-            session.rollback()
+            _let_go(session)
+
+
+def _let_go(session: Session) -> None:
+    """Give the connection back to the pool. If it broke after the last answer, that answer is still good."""
+    try:
+        session.rollback()
+    except DBAPIError:
+        session.invalidate()
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
+from idp.core.errors import ConfigurationError
 from idp.core.resources import resource_dir
 from idp.storage import tables  # noqa: F401 -- fills Base.metadata
 from idp.storage.db import Base, prepare_engine, write_lock_on_begin
@@ -21,15 +22,36 @@ _ADVISORY_LOCK = 0x6964_7001
 """Any number, as long as nobody else uses it in this database."""
 
 
-def upgrade(engine: Engine, revision: str = "head") -> None:
+def upgrade(engine: Engine) -> None:
     """Bring the schema up to date, all or nothing. If several processes try, one does it and the others wait.
 
-    SQLite databases are upgraded whenever the server starts, PostgreSQL by `idp db upgrade` alone.
+    SQLite databases are upgraded whenever the server starts, PostgreSQL by `idp db upgrade` alone. Raises
+    ConfigurationError if a newer version of idp has been at work.
     """
+    if is_current(engine):
+        return
+    with _locked(engine) as connection:
+        _refuse_unknown(MigrationContext.configure(connection).get_current_revision())
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _refuse_unknown(revision: str | None) -> None:
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if revision is not None and revision not in known:
+        raise ConfigurationError(
+            f"the database is at revision {revision}, which this version of idp does not know: "
+            "it was upgraded by a newer one"
+        )
+
+
+def downgrade(engine: Engine, revision: str) -> None:
+    """Go back to an older schema; what does not fit into it is lost. For development."""
     with _locked(engine) as connection:
         config = _config()
         config.attributes["connection"] = connection
-        command.upgrade(config, revision)
+        command.downgrade(config, revision)
 
 
 def current(engine: Engine) -> str | None:
@@ -104,6 +126,8 @@ def _locked_sqlite(engine: Engine) -> Iterator[Connection]:
         try:
             with connection.begin():
                 yield connection
+                if connection.exec_driver_sql("PRAGMA foreign_key_check").first() is not None:
+                    raise RuntimeError("the migration would leave references that point nowhere")
         finally:
             cursor.execute(f"PRAGMA busy_timeout={patience}")
             cursor.execute("PRAGMA foreign_keys=ON")

@@ -97,6 +97,15 @@ def upgrade() -> None:
     )
     op.create_index("ix_signing_keys_alg", "signing_keys", ["alg"])
     op.create_index("ix_signing_keys_state", "signing_keys", ["state"])
+    for state in ("active", "next"):
+        op.create_index(
+            f"uq_signing_keys_{state}",
+            "signing_keys",
+            ["alg"],
+            unique=True,
+            sqlite_where=sa.text(f"state = '{state}'"),
+            postgresql_where=sa.text(f"state = '{state}'"),
+        )
     op.create_table(
         "throttles",
         sa.Column("key", sa.String(length=160), nullable=False),

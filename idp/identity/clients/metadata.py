@@ -54,34 +54,57 @@ class ClientMetadata(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     redirect_uris: Annotated[tuple[str, ...], Field(max_length=100)] = ()
+    """Where codes may be sent; compared byte for byte, but for the port of a loopback URI."""
     post_logout_redirect_uris: Annotated[tuple[str, ...], Field(max_length=100)] = ()
+    """Where sign-out may return to; compared byte for byte."""
     client_name: str | None = None
+    """The name on the pages."""
     client_uri: str | None = None
+    """The client's home page; where "Back to …" leads."""
     logo_uri: str | None = None
+    """Stored, and not shown: a remote image would tell its host who signs in."""
     policy_uri: str | None = None
+    """Privacy policy, linked from the consent page."""
     tos_uri: str | None = None
+    """Terms of service, linked from the consent page."""
     contacts: Annotated[tuple[Line, ...], Field(max_length=20)] = ()
+    """Addresses of the people responsible."""
     application_type: Literal["web", "native"] = "web"
+    """`native` may use its own URI schemes, and loopback URIs with any port."""
     grant_types: Annotated[tuple[str, ...], Field(max_length=50)] = ("authorization_code",)
+    """What it may do at the token endpoint."""
     response_types: Annotated[tuple[str, ...], Field(max_length=50)] = ()
+    """What it may ask of the authorization endpoint; follows from the grant types."""
     scope: Annotated[str, Field(max_length=4096)] | None = None
     """Space-separated scopes the client may ask for; absent means whatever the server allows."""
     resources: Annotated[tuple[str, ...], Field(max_length=100)] = ()
     """Resource indicators (RFC 8707) the client may ask for; absent means any."""
     token_endpoint_auth_method: AuthMethod = "client_secret_basic"
+    """How it proves who it is; `none` makes it a public client."""
     token_endpoint_auth_signing_alg: str | None = None
+    """The one algorithm of its assertions; absent means any that fits the method."""
     jwks: dict[str, Any] | None = None
+    """Its public keys, inline."""
     jwks_uri: str | None = None
+    """Where it publishes its keys; excludes `jwks`."""
     subject_type: Literal["public"] = "public"
+    """Every client sees the same `sub`."""
     id_token_signed_response_alg: SigningAlgorithm = "RS256"
+    """Algorithm of its ID tokens."""
     userinfo_signed_response_alg: SigningAlgorithm | None = None
+    """Makes UserInfo answer with a signed JWT."""
     default_max_age: Annotated[StrictInt, Field(ge=0, le=2**31 - 1)] | None = None
-    """Seconds."""
+    """Used if a request has no `max_age`; in seconds."""
     require_auth_time: StrictBool = False
+    """Accepted; ID tokens always carry `auth_time`."""
     default_acr_values: Annotated[tuple[Line, ...], Field(max_length=20)] = ()
+    """Used if a request has no `acr_values`."""
     initiate_login_uri: str | None = None
+    """Stored; where a sign-in could be started from outside."""
     software_id: Line | None = None
+    """Names the software, whatever the installation."""
     software_version: Line | None = None
+    """Its version."""
     localized: dict[str, str] = {}
     """Translations of the human-readable members by their full name, such as `client_name#de` (§2.2)."""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from idp.identity.clients.client import Client
 from idp.oauth.authorization_request import AuthorizationRequest
+from idp.oauth.response import Destination
 from idp.web.provider import Provider
 
 
@@ -81,6 +82,11 @@ class Draft:
     def has_client(self) -> bool:
         """True once the client check has passed."""
         return self._client is not None
+
+    @property
+    def destination(self) -> Destination:
+        """Where an error goes; only after the redirect URI is proven."""
+        return Destination(self.client.client_id, self.redirect_uri, self.response_mode, self.params.get("state"))
 
     def finish(self) -> AuthorizationRequest:
         """The frozen request."""

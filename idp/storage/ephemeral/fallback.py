@@ -8,7 +8,7 @@ from typing import Final, Literal, TypeVar
 
 import structlog
 
-from idp.core.errors import Unavailable
+from idp.core.errors import ConfigurationError, Unavailable
 from idp.storage.ephemeral.protocol import EphemeralStore, OutcomeUnknown
 
 RETRY_AFTER_SECONDS = 2.0
@@ -200,7 +200,8 @@ class _Breaker:
                     self._primary.delete(key)
                     with self._lock:
                         self._void.pop(key, None)
-        except Unavailable:
+        except (Unavailable, ConfigurationError) as error:
+            _log.warning("ephemeral store stays degraded", reason=str(error))
             with self._lock:
                 self._next_try = time.monotonic() + self._retry_after
             return False

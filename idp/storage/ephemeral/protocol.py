@@ -15,7 +15,11 @@ class EphemeralStore(Protocol):
     Implemented on Redis and on the SQL database; `tests/conformance` runs one suite on each. Every method
     is atomic among all processes that share the store. `ttl` is in whole seconds, at least 1. An expired
     value is absent, whether or not it has been purged. Keys are ASCII, `kind:identifier`, up to 200
-    characters. Every method raises `idp.core.errors.Unavailable` if the store cannot answer.
+    characters. Every method raises `idp.core.errors.Unavailable` if the store cannot answer, and its subclass
+    `OutcomeUnknown` if it fell silent in the middle of a change.
+
+    The SQL database may be behind it, so a method that changes something is an error inside `reading()`.
+    Inside `transaction()` such a change is undone with it in SQL, and not in Redis.
     """
 
     def put(self, key: str, value: bytes, ttl: int) -> None:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import LargeBinary, String
+from sqlalchemy import Index, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp.core.clock import now
@@ -14,6 +14,17 @@ class SigningKeyRow(Base):
     """A signing key pair; the private half is sealed. States: next → active → retiring → retired."""
 
     __tablename__ = "signing_keys"
+    __table_args__ = tuple(
+        # Whatever goes wrong above, an algorithm never has two keys that sign, or two that wait to.
+        Index(
+            f"uq_signing_keys_{state}",
+            "alg",
+            unique=True,
+            sqlite_where=text(f"state = '{state}'"),
+            postgresql_where=text(f"state = '{state}'"),
+        )
+        for state in ("active", "next")
+    )
 
     kid: Mapped[str] = mapped_column(String(43), primary_key=True)
     alg: Mapped[str] = mapped_column(String(8), index=True)

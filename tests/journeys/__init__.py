@@ -1,0 +1,1 @@
+"""Whole walks, as a person or a deployment takes them."""

@@ -1,0 +1,301 @@
+"""Passwords: Argon2id, pepper, equal cost (LG1), bounded cost, odd input (LG6)."""
+
+import threading
+import time
+import unicodedata
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from argon2 import PasswordHasher
+from sqlalchemy import select, update
+
+from idp.core.crypto import SecretRing
+from idp.core.errors import Invalid, NotFound, Unavailable
+from idp.core.events import Event
+from idp.core.settings import PasswordSettings
+from idp.identity.credentials import passwords as module
+from idp.identity.credentials.passwords import Passwords, WeakPassword
+from idp.storage.db import reading, transaction
+from idp.storage.tables import PasswordCredential
+from tests.helpers.backends import Backend, fresh_backend
+from tests.helpers.identity import CHEAP, SECRET, House, open_house
+
+GOOD = "correct horse battery staple"
+OTHER = "a quiet river bends twice"
+
+
+@pytest.fixture(scope="module")
+def database(backend_name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
+    with fresh_backend(backend_name, tmp_path_factory.mktemp("database")) as fresh:
+        yield fresh
+
+
+@pytest.fixture
+def house(database: Backend) -> Iterator[House]:
+    with open_house(database) as house:
+        yield house
+
+
+def stored(user_id: str) -> Any:
+    with reading() as session:
+        return session.execute(
+            select(PasswordCredential.hash, PasswordCredential.pepper_id, PasswordCredential.changed_at).where(
+                PasswordCredential.user_id == user_id
+            )
+        ).one()
+
+
+def test_set_and_verify(house: House) -> None:
+    user = house.person()
+    assert not house.passwords.has_password(user.id)
+    assert not house.passwords.verify(user.id, GOOD)
+    house.passwords.set(user.id, GOOD)
+    assert house.passwords.has_password(user.id)
+    assert house.passwords.verify(user.id, GOOD)
+    for wrong in (GOOD + " ", GOOD.upper(), GOOD[:-1], "", OTHER):
+        assert not house.passwords.verify(user.id, wrong)
+    house.passwords.set(user.id, OTHER)
+    assert house.passwords.verify(user.id, OTHER)
+    assert not house.passwords.verify(user.id, GOOD)
+    assert [event.details["replaced"] for event in house.events(Event.PASSWORD_SET)] == [True, False]
+
+
+def test_the_hash_is_argon2id_salted_and_peppered(house: House) -> None:
+    alice, bob = house.person(), house.person("bob@example.com")
+    house.passwords.set(alice.id, GOOD)
+    house.passwords.set(bob.id, GOOD)
+    first, second = stored(alice.id), stored(bob.id)
+    assert first.hash.startswith("$argon2id$v=19$m=64,t=1,p=1$")
+    assert first.hash != second.hash
+    assert first.pepper_id == house.secrets.current("password-pepper").id
+    # without the pepper even the right password does not match
+    with pytest.raises(Exception, match="match"):
+        PasswordHasher().verify(first.hash, GOOD)
+
+
+def test_default_cost_is_the_recommended_one() -> None:
+    made = Passwords(PasswordSettings(), SecretRing([SECRET]), None)._dummy  # type: ignore[arg-type]
+    assert made.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+
+
+ODD = (
+    "x" * 1_000_000,
+    "🦄" * 300_000,
+    "a" + "\u0316\u0301" * 500_000,
+    "has a NUL \0 in the middle",
+    GOOD + "\0",
+    "\ud800 lone surrogate half",
+    "",
+)
+
+
+def test_lg6_odd_passwords_are_refused_or_wrong(house: House) -> None:
+    user = house.person()
+    house.passwords.set(user.id, GOOD)
+    for password in ODD:
+        started = time.perf_counter()
+        assert not house.passwords.verify(user.id, password)
+        assert not house.passwords.verify(None, password)
+        with pytest.raises(WeakPassword) as caught:
+            house.passwords.set(user.id, password)
+        assert time.perf_counter() - started < 1
+        assert caught.value.violations
+        assert password[:100] not in str(caught.value) or not password
+    assert house.passwords.verify(user.id, GOOD)
+
+
+def test_lg6_nothing_is_truncated(house: House) -> None:
+    user = house.person()
+    long = "the owl and the pussycat went to sea " * 6
+    house.passwords.set(user.id, long)
+    assert house.passwords.verify(user.id, long)
+    assert not house.passwords.verify(user.id, long[:-1])
+    assert not house.passwords.verify(user.id, long[:72])
+
+
+def test_lg6_emoji_and_unicode_forms(house: House) -> None:
+    user = house.person()
+    password = "🐎🔋 déjà vu à la crème 夏の夜"
+    house.passwords.set(user.id, unicodedata.normalize("NFD", password))
+    assert house.passwords.verify(user.id, unicodedata.normalize("NFC", password))
+
+
+def test_a_password_from_before_a_lower_limit_still_works(house: House) -> None:
+    user = house.person()
+    long = "the owl and the pussycat went to sea " * 6
+    house.passwords.set(user.id, long)
+    stricter = Passwords(CHEAP.model_copy(update={"maximum_length": 64}), house.secrets, house.audit)
+    assert stricter.verify(user.id, long)
+
+
+def test_policy_is_enforced_with_context(house: House) -> None:
+    user = house.person()
+    with pytest.raises(WeakPassword) as caught:
+        house.passwords.set(user.id, "AliceLiddell2024", ["Alice Liddell"])
+    assert [violation.code for violation in caught.value.violations] == ["context"]
+    assert isinstance(caught.value, Invalid)
+    assert caught.value.field == "password"
+    assert not house.passwords.has_password(user.id)
+    with pytest.raises(NotFound):
+        house.passwords.set("nobody", GOOD)
+
+
+class _Counting:
+    """Counts how often Argon2 runs."""
+
+    def __init__(self, passwords: Passwords) -> None:
+        self.hasher = passwords._hasher
+        self.calls: list[str] = []
+        self.running = self.most = 0
+        self.lock = threading.Lock()
+        self.slow = 0.0
+
+    def verify(self, encoded: str, secret: bytes) -> bool:
+        with self.lock:
+            self.calls.append("verify " + encoded.split("$")[3])
+            self.running += 1
+            self.most = max(self.most, self.running)
+        try:
+            time.sleep(self.slow)
+            return bool(self.hasher.verify(encoded, secret))
+        finally:
+            with self.lock:
+                self.running -= 1
+
+    def hash(self, secret: bytes) -> str:
+        self.calls.append("hash")
+        return str(self.hasher.hash(secret))
+
+    def check_needs_rehash(self, encoded: str) -> bool:
+        return bool(self.hasher.check_needs_rehash(encoded))
+
+
+def test_lg1_unknown_users_cost_one_verification_of_the_same_parameters(house: House) -> None:
+    user, bare = house.person(), house.person("bare@example.com")
+    house.passwords.set(user.id, GOOD)
+    counting = _Counting(house.passwords)
+    house.passwords._hasher = counting  # type: ignore[assignment]
+    for someone in (user.id, bare.id, "unknown", None):
+        assert not house.passwords.verify(someone, OTHER)
+    assert counting.calls == ["verify m=64,t=1,p=1"] * 4
+
+
+def test_the_dummy_matches_nothing(house: House) -> None:
+    for guess in ("", GOOD, house.passwords._dummy):
+        assert not house.passwords.verify(None, guess)
+
+
+def test_hash_parameters_are_renewed_after_success_only(house: House) -> None:
+    user = house.person()
+    house.passwords.set(user.id, GOOD)
+    before = stored(user.id)
+    dearer = Passwords(
+        CHEAP.model_copy(update={"argon2_memory_kib": 128, "argon2_iterations": 2}),
+        house.secrets,
+        house.audit,
+    )
+    assert not dearer.verify(user.id, OTHER)
+    assert stored(user.id) == before
+    assert dearer.verify(user.id, GOOD)
+    after = stored(user.id)
+    assert "$m=128,t=2,p=1$" in after.hash
+    assert after.changed_at == before.changed_at
+    assert dearer.verify(user.id, GOOD)
+    assert stored(user.id) == after
+    (event,) = house.events(Event.PASSWORD_REHASHED)
+    assert (event.user_id, event.actor) == (user.id, "system")
+
+
+def test_the_pepper_follows_the_secret_key(house: House) -> None:
+    user = house.person()
+    house.passwords.set(user.id, GOOD)
+    fresh = "the second secret key, forty characters!"
+    rotated = Passwords(CHEAP, SecretRing([fresh, SECRET]), house.audit)
+    assert rotated.verify(user.id, GOOD)
+    assert stored(user.id).pepper_id == SecretRing([fresh]).current("password-pepper").id
+    alone = Passwords(CHEAP, SecretRing([fresh]), house.audit)
+    assert alone.verify(user.id, GOOD)
+
+
+def test_a_lost_pepper_is_false_and_loud(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    user = house.person()
+    house.passwords.set(user.id, GOOD)
+    stranger = Passwords(CHEAP, SecretRing(["an entirely different secret key, forty!"]), house.audit)
+    assert not stranger.verify(user.id, GOOD)
+    assert "IDP_PREVIOUS_SECRET_KEYS" in caplog.text
+    assert GOOD not in caplog.text
+
+
+def test_a_damaged_hash_is_false(house: House) -> None:
+    user = house.person()
+    house.passwords.set(user.id, GOOD)
+    for damaged in ("", "x", "$argon2id$v=19$m=64,t=1,p=1$AAAA$", "$2b$12$abcdefghijklmnopqrstuv"):
+        with transaction() as session:
+            session.execute(update(PasswordCredential).values(hash=damaged))
+        assert not house.passwords.verify(user.id, GOOD)
+
+
+def test_renewal_does_not_overwrite_a_newer_password(house: House) -> None:
+    user = house.person()
+    house.passwords.set(user.id, GOOD)
+    outdated = house.passwords._load(user.id)
+    assert outdated is not None
+    house.passwords.set(user.id, OTHER)
+    house.passwords._renew(user.id, outdated, GOOD)
+    assert house.passwords.verify(user.id, OTHER)
+    assert not house.passwords.verify(user.id, GOOD)
+    assert house.events(Event.PASSWORD_REHASHED) == []
+
+
+def test_never_hashed_inside_a_transaction(house: House) -> None:
+    user = house.person()
+    house.passwords.set(user.id, GOOD)
+    prepared = house.passwords.prepare(OTHER)
+    with transaction(), pytest.raises(RuntimeError):
+        house.passwords.prepare(OTHER)
+    with transaction():
+        house.passwords.store(user.id, prepared)
+        with pytest.raises(RuntimeError):
+            house.passwords.prepare(OTHER)
+        with pytest.raises(RuntimeError):
+            house.passwords.verify(user.id, OTHER)
+    assert house.passwords.verify(user.id, OTHER)
+
+
+def test_concurrency_is_bounded(house: House) -> None:
+    user = house.person()
+    bounded = Passwords(CHEAP.model_copy(update={"argon2_concurrency": 2}), house.secrets, house.audit)
+    bounded.set(user.id, GOOD)
+    counting = _Counting(bounded)
+    counting.slow = 0.02
+    bounded._hasher = counting  # type: ignore[assignment]
+    assert house.at_once(6, lambda _: bounded.verify(user.id, GOOD)) == [True] * 6
+    assert counting.most <= 2
+
+
+def test_overload_is_unavailable_not_a_hang(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    user = house.person()
+    monkeypatch.setattr(module, "LONGEST_WAIT", 0.01)
+    crowded = Passwords(CHEAP.model_copy(update={"argon2_concurrency": 1}), house.secrets, house.audit)
+    crowded.set(user.id, GOOD)
+    crowded._turns.acquire()
+    with pytest.raises(Unavailable):
+        crowded.verify(user.id, GOOD)
+    crowded._turns.release()
+    assert crowded.verify(user.id, GOOD)
+
+
+def test_first_passwords_in_parallel(house: House) -> None:
+    user = house.person()
+    house.at_once(4, lambda number: house.passwords.set(user.id, f"{GOOD} {number}"))
+    assert sum(house.passwords.verify(user.id, f"{GOOD} {number}") for number in range(4)) == 1
+    assert house.count(PasswordCredential) == 1
+
+
+def test_ky1_no_password_in_the_trail_or_in_reprs(house: House) -> None:
+    user = house.person()
+    house.passwords.set(user.id, GOOD)
+    house.passwords.verify(user.id, GOOD)
+    assert GOOD not in str(house.audit.tail(100))
+    assert GOOD not in repr(house.passwords.prepare(GOOD))

@@ -1,0 +1,352 @@
+"""Guessing limits: LG2 (one counter per account), LG3 (parallel guesses), LG4 (lockout as an attack)."""
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy import func, select
+
+from idp.core.clock import now
+from idp.core.settings import Throttle as ThrottleSettings
+from idp.services.limits.addresses import address_group
+from idp.services.limits.throttle import Throttle, Verdict, unknown_account
+from idp.storage.db import reading, transaction
+from idp.storage.tables import ThrottleRow
+from tests.helpers.backends import fresh_postgres_database
+from tests.helpers.database import application_context, processes, skip_without_postgres
+
+ALLOWED = Verdict(True)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database with tables, on each dialect that is available."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'idp.db'}"
+        return
+    skip_without_postgres()
+    with fresh_postgres_database() as address:
+        yield address
+
+
+@pytest.fixture
+def app(url: str) -> Iterator[Flask]:
+    with application_context(url, create=True) as app:
+        yield app
+
+
+@pytest.fixture
+def throttle(app: Flask) -> Throttle:
+    return Throttle(ThrottleSettings())
+
+
+def guesses(throttle: Throttle, times: int, account: str = "u1", device: str | None = None) -> list[Verdict]:
+    return [throttle.attempt(account, device, None) for _ in range(times)]
+
+
+def rows() -> dict[str, int]:
+    with reading() as session:
+        counters = session.execute(select(ThrottleRow.key, ThrottleRow.failures)).all()
+    return {counter.key: counter.failures for counter in counters}
+
+
+def test_five_failures_are_free_then_delays_double_to_an_hour(throttle: Throttle) -> None:
+    with time_machine.travel(now(), tick=False) as clock:
+        assert guesses(throttle, 5) == [ALLOWED] * 5
+        for delay in (30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600):
+            assert throttle.attempt("u1", None, None) == Verdict(False, delay)
+            clock.shift(delay - 1)
+            assert throttle.attempt("u1", None, None) == Verdict(False, 1)
+            clock.shift(1)
+            assert throttle.attempt("u1", None, None) == ALLOWED
+
+
+def test_refused_guesses_are_not_counted(throttle: Throttle) -> None:
+    with time_machine.travel(now(), tick=False) as clock:
+        guesses(throttle, 5)
+        before = rows()
+        assert not any(verdict.allowed for verdict in guesses(throttle, 50))
+        assert throttle.attempt("u1", None, "192.0.2.1") == Verdict(False, 30)
+        assert rows() == before
+        clock.shift(30)
+        assert throttle.attempt("u1", None, None) == ALLOWED
+
+
+def test_a_right_guess_clears_the_account_and_gives_the_address_its_one_back(throttle: Throttle) -> None:
+    for number in range(3):
+        throttle.attempt(f"victim{number}", None, "192.0.2.1")
+    for _ in range(4):
+        throttle.attempt("u1", "laptop", "192.0.2.1")
+    throttle.succeeded("u1", "laptop", "192.0.2.1")
+    counted = rows()
+    assert not any(key.startswith("account:u1") for key in counted)
+    # Only the reservation of the right guess is undone: an attacker's own account does not launder others.
+    assert counted["address:192.0.2.1/32"] == 6
+
+
+def test_the_account_is_switched_off_after_a_hundred_failures_in_a_row(throttle: Throttle) -> None:
+    with time_machine.travel(now(), tick=False) as clock:
+        allowed = 0
+        while throttle.attempt("u1", None, None).allowed:
+            allowed += 1
+            clock.shift(3600)
+        assert allowed == 100
+        assert throttle.is_disabled("u1")
+        for device in (None, "laptop"):
+            assert throttle.attempt("u1", device, "192.0.2.1") == Verdict(False, 0, disabled=True)
+        assert "address:192.0.2.1/32" not in rows()
+        clock.shift(timedelta(days=300))
+        assert throttle.attempt("u1", None, None).disabled
+        throttle.unlock("u1")
+        assert not throttle.is_disabled("u1")
+        assert throttle.attempt("u1", None, None) == ALLOWED
+
+
+def test_switching_devices_does_not_evade_the_hundred(throttle: Throttle) -> None:
+    allowed = sum(throttle.attempt("u1", f"device{number}", None).allowed for number in range(150))
+    assert allowed == 100
+
+
+def test_the_hundred_are_in_a_row(throttle: Throttle) -> None:
+    for _ in range(60):
+        assert guesses(throttle, 4) == [ALLOWED] * 4
+        throttle.succeeded("u1", None, None)
+    assert not throttle.is_disabled("u1")
+
+
+def test_lg2_accounts_are_counted_apart_and_whole(throttle: Throttle) -> None:
+    """The caller names the account by its id: aliases and spellings of an address share one counter."""
+    guesses(throttle, 5)
+    assert not throttle.attempt("u1", None, None).allowed
+    assert throttle.attempt("u10", None, None).allowed
+    assert throttle.attempt("u", None, None).allowed
+    throttle.unlock("u")
+    assert not throttle.attempt("u1", None, None).allowed
+    throttle.unlock("%")
+    throttle.unlock("u_")
+    assert not throttle.attempt("u1", None, None).allowed
+
+
+def test_unknown_identifiers_are_throttled_like_users_but_not_stored(throttle: Throttle) -> None:
+    account = unknown_account("nobody@example.com")
+    assert account == unknown_account("nobody@example.com") != unknown_account("nobody2@example.com")
+    with time_machine.travel(now(), tick=False):
+        known = [throttle.attempt("u1", None, None) for _ in range(7)]
+        unknown = [throttle.attempt(account, None, None) for _ in range(7)]
+    assert known == unknown
+    assert not any("nobody" in key for key in rows())
+
+
+def test_lg4_a_stranger_does_not_lock_the_owner_out_of_a_known_device(throttle: Throttle) -> None:
+    with time_machine.travel(now(), tick=False) as clock:
+        for _ in range(12):
+            throttle.attempt("u1", None, None)
+            clock.shift(600)
+        assert not throttle.attempt("u1", None, None).allowed
+        assert throttle.attempt("u1", "laptop", None).allowed
+
+
+def test_lg4_stuffing_many_accounts_from_one_address(throttle: Throttle) -> None:
+    with time_machine.travel(now(), tick=False) as clock:
+        verdicts = [throttle.attempt(f"u{number}", None, "198.51.100.7") for number in range(200)]
+        assert [verdict.allowed for verdict in verdicts] == [True] * 20 + [False] * 180
+        assert verdicts[-1] == Verdict(False, 600)
+        assert "account:u20" not in rows()
+        assert throttle.attempt("u20", None, "198.51.100.8").allowed
+        clock.shift(599)
+        assert throttle.attempt("u21", None, "198.51.100.7") == Verdict(False, 1)
+        clock.shift(1)
+        assert throttle.attempt("u21", None, "198.51.100.7").allowed
+
+
+@pytest.mark.parametrize(
+    ("address", "group"),
+    [
+        ("192.0.2.1", "192.0.2.1/32"),
+        (" 192.0.2.1 ", "192.0.2.1/32"),
+        ("::ffff:192.0.2.1", "192.0.2.1/32"),
+        ("::FFFF:c000:201", "192.0.2.1/32"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:0DB8:0001:0002::1", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::1", "::/64"),
+        ("192.0.2.1:443", "unreadable"),
+        ("192.0.2.01", "unreadable"),
+        ("evil\r\n", "unreadable"),
+    ],
+)
+def test_addresses_are_grouped_by_who_holds_them(address: str, group: str) -> None:
+    assert address_group(address) == group
+
+
+def test_spellings_of_an_address_share_a_counter(throttle: Throttle) -> None:
+    for number, address in enumerate(["192.0.2.1", "::ffff:192.0.2.1", "::ffff:c000:201"] * 7):
+        verdict = throttle.attempt(f"u{number}", None, address)
+    assert not verdict.allowed
+    for number in range(21):
+        verdict = throttle.attempt(f"u{number}", "v6", f"2001:db8::{number:x}:1")
+    assert not verdict.allowed
+
+
+def test_nothing_to_count_is_allowed(throttle: Throttle) -> None:
+    assert throttle.attempt(None, None, None) == ALLOWED
+    throttle.succeeded(None, None, None)
+    assert rows() == {}
+
+
+def test_names_of_any_length_and_alphabet(throttle: Throttle) -> None:
+    for name in ("x" * 5000, "ü" * 80, "a\x00b", "\ud800", "a:b"):
+        assert guesses(throttle, 6, account=name, device=name)[-1].retry_after > 0
+        throttle.unlock(name)
+        assert throttle.attempt(name, name, name).allowed
+
+
+def test_a_day_without_failures_starts_afresh(throttle: Throttle) -> None:
+    with time_machine.travel(now(), tick=False) as clock:
+        guesses(throttle, 5)
+        clock.shift(30)
+        guesses(throttle, 1)
+        clock.shift(86400)
+        assert guesses(throttle, 5) == [ALLOWED] * 5
+        assert rows()["account:u1"] == 11
+
+
+def test_purge_deletes_what_no_longer_counts(throttle: Throttle) -> None:
+    with time_machine.travel(now(), tick=False) as clock:
+        throttle.attempt("u1", None, "192.0.2.1")
+        assert throttle.purge() == 0
+        clock.shift(601)
+        assert throttle.purge() == 1
+        clock.shift(86400)
+        assert throttle.purge() == 1
+        assert rows() == {"account:u1": 1}
+
+
+class TestLimited:
+    def test_a_key_may_be_used_so_often_in_a_window(self, throttle: Throttle) -> None:
+        with time_machine.travel(now(), tick=False) as clock:
+            assert [throttle.limited("totp:u1", 3, 3600) for _ in range(5)] == [False] * 3 + [True] * 2
+            assert not throttle.limited("totp:u2", 3, 3600)
+            clock.shift(3599)
+            assert throttle.limited("totp:u1", 3, 3600)
+            clock.shift(1)
+            assert not throttle.limited("totp:u1", 3, 3600)
+
+    def test_a_use_can_be_given_back_but_not_below_zero(self, throttle: Throttle) -> None:
+        for _ in range(3):
+            throttle.release("totp:u1")
+        assert [throttle.limited("totp:u1", 2, 60) for _ in range(3)] == [False, False, True]
+        throttle.release("totp:u1")
+        assert [throttle.limited("totp:u1", 2, 60) for _ in range(2)] == [False, True]
+
+    def test_it_does_not_meet_the_other_counters(self, throttle: Throttle) -> None:
+        throttle.limited("account:u1", 100, 60)
+        assert rows() == {"limit:account:u1": 1}
+
+
+def test_settings_decide(app: Flask) -> None:
+    throttle = Throttle(
+        ThrottleSettings(
+            free_failures=1,
+            first_delay=10,
+            longest_delay=10,
+            disable_after=5,
+            address_failures=2,
+            address_window=60,
+        )
+    )
+    with time_machine.travel(now(), tick=False) as clock:
+        for _ in range(5):
+            assert throttle.attempt("u1", None, None).allowed
+            clock.shift(10)
+        assert throttle.attempt("u1", None, None).disabled
+        assert throttle.attempt("u2", None, None).allowed
+        assert throttle.attempt("u2", None, None) == Verdict(False, 10)
+
+
+def test_a_refusal_leaves_the_callers_transaction_intact(throttle: Throttle) -> None:
+    guesses(throttle, 5)
+    with transaction():
+        throttle.limited("before", 5, 60)
+        assert not throttle.attempt("u1", None, "192.0.2.1").allowed
+        throttle.limited("after", 5, 60)
+    assert {"limit:before", "limit:after"} <= set(rows())
+    assert "address:192.0.2.1/32" not in rows()
+
+
+def test_the_reservation_falls_with_the_callers_transaction(throttle: Throttle) -> None:
+    with contextlib.suppress(LookupError), transaction():
+        throttle.attempt("u1", None, None)
+        raise LookupError
+    assert rows() == {}
+
+
+# LG3: however many guesses arrive at once, on however many processes, five are looked at.
+
+
+def guess_from_a_process(url: str, times: int, account: str | None, address: str | None) -> int:
+    """How many of `times` guesses, on two threads, were allowed."""
+    with application_context(url) as app:
+        throttle = Throttle(ThrottleSettings())
+
+        def guess(number: int) -> bool:
+            with app.app_context():
+                return throttle.attempt(account or f"{os.getpid()}-{number}", None, address).allowed
+
+        with ThreadPoolExecutor(2) as pool:
+            return sum(pool.map(guess, range(times)))
+
+
+def guess_everywhere(url: str, account: str | None, address: str | None) -> int:
+    with processes(3) as pool:
+        running = [pool.submit(guess_from_a_process, url, 12, account, address) for _ in range(3)]
+        return sum(job.result(timeout=60) for job in running)
+
+
+@pytest.mark.slow
+def test_lg3_parallel_guesses_at_one_account(url: str, app: Flask) -> None:
+    assert guess_everywhere(url, "u1", None) == 5
+    assert rows() == {"account:u1": 5, "account:u1:unknown": 5}
+
+
+@pytest.mark.slow
+def test_lg3_parallel_guesses_from_one_address(url: str, app: Flask) -> None:
+    assert guess_everywhere(url, None, "203.0.113.9") == 20
+    with reading() as session:
+        accounts = session.execute(
+            select(func.count()).select_from(ThrottleRow).where(ThrottleRow.key.startswith("account:"))
+        ).scalar_one()
+    assert rows()["address:203.0.113.9/32"] == 20
+    assert accounts == 40
+
+
+def test_lg3_guesses_and_successes_never_wait_in_a_circle(app: Flask, throttle: Throttle) -> None:
+    """Crossing accounts, devices and addresses on several threads: all finish, and none fails."""
+    errors: list[BaseException] = []
+
+    def mix(number: int) -> None:
+        with app.app_context():
+            try:
+                for step in range(12):
+                    account, device = f"u{(number + step) % 2}", f"d{(number * step) % 2}"
+                    address = f"192.0.2.{(number + step) % 3}"
+                    throttle.attempt(account, device, address)
+                    throttle.succeeded(account, device, address)
+                    if step % 5 == 0:
+                        throttle.unlock(account)
+            except BaseException as error:
+                errors.append(error)
+
+    threads = [threading.Thread(target=mix, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert errors == []
