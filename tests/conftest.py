@@ -15,7 +15,7 @@ from tests.helpers.backends import BACKENDS, Backend, fresh_backend, is_availabl
 from tests.helpers.browser import Browser, Person
 from tests.helpers.needs import need
 from tests.helpers.relying_party import RelyingParty
-from tests.helpers.server import Server, running_server
+from tests.helpers.server import Server, running_server, shared_servers
 
 StartServer = Callable[..., Server]
 
@@ -38,17 +38,8 @@ def backend(backend_name: str, tmp_path: Path) -> Iterator[Backend]:
 @pytest.fixture(scope="session")
 def _servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Server]]:
     """The shared server of each backend, started when first asked for."""
-    with contextlib.ExitStack() as stack:
-        running: dict[str, Server] = {}
-
-        def shared(name: str) -> Server:
-            if name not in running:
-                directory = tmp_path_factory.mktemp("server")
-                chosen = stack.enter_context(fresh_backend(name, directory))
-                running[name] = stack.enter_context(running_server(chosen, directory))
-            return running[name]
-
-        yield shared
+    with shared_servers(lambda: tmp_path_factory.mktemp("server")) as server_on:
+        yield server_on
 
 
 @pytest.fixture

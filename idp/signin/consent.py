@@ -29,6 +29,9 @@ def consent(visit: Visit) -> ResponseReturnValue:
         return visit.to_hub()
     if request.method == "GET":
         return _page(visit, session)
+    if request.form.get("account") != session.user_id:
+        # Somebody else signed in, in another tab, after the page was shown: what it asked was not asked of them.
+        return _page(visit, session, status=409)
     decision = request.form.get("decision")
     if decision == "allow":
         return _allowed(visit, session)

@@ -1,6 +1,5 @@
 """Redis dies, SQL takes over, Redis comes back: nothing is given twice, nothing hangs."""
 
-import contextlib
 import threading
 import time
 from collections import Counter
@@ -12,7 +11,7 @@ from flask import Flask
 
 from idp.storage.ephemeral import EphemeralStore, FallbackStore, OutcomeUnknown, RedisStore, SqlStore
 from tests.conformance.stores import History, StoreSpec, create_schema, in_processes, put_and_take
-from tests.conformance.unreliable import FaultyStore, UnreliableRedis, unreliable_redis
+from tests.conformance.unreliable import FaultyStore, UnreliableRedis, trouble, unreliable_redis
 from tests.helpers.database import application_context
 
 pytestmark = pytest.mark.faults
@@ -287,30 +286,6 @@ def test_a_primary_that_comes_back_misconfigured_stays_away(
     finally:
         with server.client() as client:
             client.config_set("maxmemory-policy", "noeviction")
-
-
-@contextlib.contextmanager
-def trouble(server: UnreliableRedis) -> Iterator[None]:
-    """Kill, restart, freeze and thaw the server again and again while the block runs."""
-    over = threading.Event()
-
-    def make() -> None:
-        while not over.wait(0.7):
-            server.kill()
-            over.wait(0.7)
-            server.start()
-            over.wait(0.7)
-            server.freeze()
-            over.wait(1)
-            server.thaw()
-
-    thread = threading.Thread(target=make)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def check_history(histories: list[History]) -> None:

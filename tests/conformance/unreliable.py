@@ -4,6 +4,7 @@ import contextlib
 import signal
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from shutil import which
@@ -102,6 +103,30 @@ def unreliable_redis() -> Iterator[UnreliableRedis]:
             yield server
         finally:
             server.stop()
+
+
+@contextlib.contextmanager
+def trouble(server: UnreliableRedis) -> Iterator[None]:
+    """Kill, restart, freeze and thaw the server again and again while the block runs."""
+    over = threading.Event()
+
+    def make() -> None:
+        while not over.wait(0.7):
+            server.kill()
+            over.wait(0.7)
+            server.start()
+            over.wait(0.7)
+            server.freeze()
+            over.wait(1)
+            server.thaw()
+
+    thread = threading.Thread(target=make)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 class FaultyStore:

@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import functools
 import json
 import os
 import secrets
@@ -9,16 +10,15 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from tests.helpers.administrator import Administrator
-from tests.helpers.backends import Backend
+from tests.helpers.backends import Backend, fresh_backend
 from tests.helpers.browser import Browser, Person, http_client
 from tests.helpers.certificates import Certificate, loopback_certificate
 from tests.helpers.processes import StartError, free_port, start, stop, tail, wait_until
@@ -80,7 +80,7 @@ class Server:
         """The issuer, which is also the base URL."""
         return self.settings["IDP_ISSUER"]
 
-    @cached_property
+    @functools.cached_property
     def tls(self) -> ssl.SSLContext | None:
         """What clients need to trust the server, if it speaks TLS."""
         return None if self.certificate is None else self.certificate.trusting
@@ -170,7 +170,7 @@ class Server:
 
     # Administration, in this process
 
-    @cached_property
+    @functools.cached_property
     def administrator(self) -> Administrator:
         """Whoever makes users, clients and APIs."""
         return Administrator(self.settings)
@@ -203,6 +203,32 @@ class Server:
         self.stop()
         if "administrator" in self.__dict__:
             self.administrator.close()
+
+
+@contextlib.contextmanager
+def shared_servers(new_directory: Callable[[], Path], **options: Any) -> Iterator[Callable[[str], Server]]:
+    """Yield a function from a backend's name to its server, which starts when first asked for.
+
+    All of them stop at the end of the block. One that did not start is not tried again.
+    """
+    with contextlib.ExitStack() as stack:
+
+        @functools.cache
+        def start_or_fail(name: str) -> Server | StartError:
+            directory = new_directory()
+            backend = stack.enter_context(fresh_backend(name, directory))
+            try:
+                return stack.enter_context(running_server(backend, directory, **options))
+            except StartError as error:
+                return error
+
+        def server_on(name: str) -> Server:
+            server = start_or_fail(name)
+            if isinstance(server, StartError):
+                raise server
+            return server
+
+        yield server_on
 
 
 @contextlib.contextmanager

@@ -9,10 +9,10 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
-import idp.wsgi
 from idp.cli import main
+from idp.wsgi import app
 
-_application = idp.wsgi.app
+_application = app.wsgi_app
 
 
 def _traced(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -22,5 +22,5 @@ def _traced(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
 
 
 if __name__ == "__main__":
-    idp.wsgi.app = _traced  # type: ignore[assignment]
+    app.wsgi_app = _traced  # type: ignore[method-assign]
     main()

@@ -119,8 +119,9 @@ class AccessTokens:
             "aud": audience[0] if len(audience) == 1 else list(audience),
             "iat": issued_at,
             "exp": issued_at + target.lifetime,
-            "scope": " ".join(target.scopes),
         }
+        if target.scopes:
+            claims["scope"] = " ".join(target.scopes)
         if target.format == "opaque":
             value = new_token(256)
             self._references.put(_reference_key(value), orjson.dumps(claims), target.lifetime)

@@ -30,10 +30,15 @@ def check(draft: Draft) -> None:
     _require_subject(draft, members["id_token"])
     _require_acr(draft, members["id_token"])
     draft.claims = {
-        member: {name: wish for name, wish in wishes.items() if name in PERSON_CLAIMS}
+        member: {name: _kept(wish) for name, wish in wishes.items() if name in PERSON_CLAIMS}
         for member, wishes in members.items()
         if PERSON_CLAIMS & wishes.keys()
     }
+
+
+def _kept(wish: dict[str, Any]) -> dict[str, Any]:
+    """What of a wish is carried along. Values wished for decide nothing later, and may be nested without end (AZ9)."""
+    return {"essential": True} if wish.get("essential") is True else {}
 
 
 def _object(value: Any, name: str) -> dict[str, Any]:

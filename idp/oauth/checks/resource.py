@@ -10,10 +10,11 @@ def check(draft: Draft) -> None:
     targets = draft.provider.tokens.targets
     try:
         resources = tuple(dict.fromkeys(targets.lookup(value).audience for value in draft.resources_sent))
-        targets.servers_for(draft.scopes, resources)  # RFC 9068 §3: the owner of each scope is clear
+        servers = targets.servers_for(draft.scopes, resources)  # RFC 9068 §3: the owner of each scope is clear
     except UnknownTarget as error:
         raise InvalidTarget(str(error), detail=error.detail) from error
-    refused = [resource for resource in resources if not draft.client.allows_resource(resource)]
+    # Named, or meant by a scope: a client restricted to some APIs reaches no other.
+    refused = [server.audience for server in servers if not draft.client.allows_resource(server.audience)]
     if refused:
         raise InvalidTarget("the client may not use the requested resource", detail=f"refused {refused}")
     draft.resources = resources

@@ -23,10 +23,11 @@ class ClientCredentialsGrant(Grant):
             raise UnauthorizedClient("public clients cannot use client credentials")
         self._client: Client = client
         self._scopes = self._granted(client)
-        refused = [value for value in self.request.payload.resources if not client.allows_resource(value)]
+        self._target = self.target(self._scopes)
+        issuer = self.provider.settings.issuer
+        refused = [value for value in self._target.audience if value != issuer and not client.allows_resource(value)]
         if refused:
             raise InvalidTarget("the client may not use the requested resource", detail=f"refused {refused}")
-        self._target = self.target(self._scopes)
         if not set(self._scopes) <= set(self._target.scopes):
             raise InvalidScope("the scope does not belong to the requested resource")
 
@@ -41,7 +42,7 @@ class ClientCredentialsGrant(Grant):
         if requested:
             return requested
         targets = self.provider.tokens.targets
-        wanted = self.request.payload.resources
+        wanted = self.request.payload.resources or tuple(client.resources or ())
         if wanted:
             owned = {scope for value in wanted for scope in self._scopes_of(value)}
             return tuple(sorted(api_scopes & owned))
