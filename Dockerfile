@@ -1,19 +1,23 @@
 # syntax=docker/dockerfile:1
 
-# Stage 1 builds a virtual environment; nothing of the build tools reaches the final image.
+# Stage 1 builds a virtual environment with what idp runs on, and beside it one with what builds idp. Only the first
+# reaches the final image: no build tools, and nothing that only the demo or the tests need.
 FROM python:3.13-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
-RUN python -m venv /opt/idp
+RUN python -m venv /opt/idp && python -m venv /opt/build
 WORKDIR /src
 # The dependencies, pinned by hash, change more rarely than the code: they get a layer of their own.
-COPY requirements.lock ./
-RUN /opt/idp/bin/pip install --require-hashes --requirement requirements.lock
+COPY requirements.lock requirements-build.lock ./
+RUN /opt/idp/bin/pip install --require-hashes --requirement requirements.lock \
+ && /opt/build/bin/pip install --require-hashes --requirement requirements-build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY idp idp
 COPY templates templates
 COPY static static
 COPY migrations migrations
-RUN /opt/idp/bin/pip install --no-deps --no-build-isolation . && /opt/idp/bin/python -m compileall -q /opt/idp/lib
+RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /opt/wheel . \
+ && /opt/idp/bin/pip install --no-deps /opt/wheel/*.whl \
+ && /opt/idp/bin/python -m compileall -q /opt/idp/lib
 
 # Stage 2 is what runs: no compiler, no package index, no root.
 FROM python:3.13-slim-bookworm

@@ -4,14 +4,17 @@ PYTHON ?= python3
 PORT ?= 8000
 TESTS ?= tests
 PYTEST_ARGS ?=
+# A part of the tests says nothing about how much of the product all of them reach.
+COVERAGE := $(if $(filter tests,$(TESTS)$(PYTEST_ARGS)),--cov --cov-report=term)
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 NODE := tests/interop/node
 JAVA := tests/interop/java
 PEERS := $(NODE)/node_modules/.package-lock.json $(JAVA)/target/lib
-COMPILE := UV_CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/uv pip compile pyproject.toml --quiet \
-	--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate
+COMPILE := UV_CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/uv pip compile --quiet \
+	--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --upgrade
+LOCKS := requirements.lock requirements-build.lock requirements-demo.lock
 
 export PORT
 .DEFAULT_GOAL := help
@@ -23,7 +26,7 @@ help: ## List the targets
 demo: .venv/installed ## Install, migrate, seed and serve a demonstration on PORT (8000)
 	@exec $(BIN)/python -m examples.demo
 
-install: .venv/installed ## Install idp and what it runs with into .venv
+install: .venv/installed ## Install idp and what the demo needs into .venv
 
 dev: .venv/installed-dev ## Serve on PORT (8000) and restart when the code changes
 	@exec $(BIN)/idp dev --port $(PORT)
@@ -31,7 +34,7 @@ dev: .venv/installed-dev ## Serve on PORT (8000) and restart when the code chang
 test: .venv/installed-dev $(PEERS) ## Run every test; TESTS=… and PYTEST_ARGS=… narrow it
 	@.ci/install-system-packages
 	IDP_TEST_COMPLETE=1 $(BIN)/python -m tests.helpers.services -- \
-		$(BIN)/python -m pytest -n 2 --cov --cov-report=term $(PYTEST_ARGS) $(TESTS)
+		$(BIN)/python -m pytest -n 2 $(COVERAGE) $(PYTEST_ARGS) $(TESTS)
 
 test-quick: .venv/installed-dev ## Run the tests that need nothing but Python
 	$(BIN)/python -m pytest -n 2 -m 'not browser and not interop and not faults and not slow' $(PYTEST_ARGS) $(TESTS)
@@ -53,8 +56,10 @@ bench: .venv/installed-dev ## Measure; see bench/README.md
 	$(BIN)/python -m bench
 
 lock: .venv/installed-dev ## Choose dependency versions anew, within pyproject.toml
-	$(COMPILE) --upgrade --group build --group examples --output-file requirements.lock
-	$(COMPILE) --upgrade --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(COMPILE) pyproject.toml --output-file requirements.lock
+	$(COMPILE) --group pyproject.toml:build --constraint requirements.lock --output-file requirements-build.lock
+	$(COMPILE) pyproject.toml --group examples --constraint requirements.lock --output-file requirements-demo.lock
+	$(COMPILE) pyproject.toml --group dev $(LOCKS:%=--constraint %) --output-file requirements-dev.lock
 
 clean: ## Remove what was built; the demo's data in var/ stays
 	rm -rf .venv $(NODE)/node_modules $(JAVA)/target .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache \
@@ -65,9 +70,9 @@ clean: ## Remove what was built; the demo's data in var/ stays
 		|| { echo "idp needs Python 3.11 or newer; $(PYTHON) is older. Try: make PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -m venv .venv
 
-.venv/installed: requirements.lock pyproject.toml | .venv/bin/python
+.venv/installed: $(LOCKS) pyproject.toml | .venv/bin/python
 	@echo "Installing into .venv …"
-	@$(PIP) install --require-hashes --requirement requirements.lock
+	@$(PIP) install --require-hashes --requirement requirements-build.lock --requirement requirements-demo.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 

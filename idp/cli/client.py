@@ -30,7 +30,7 @@ def client_group() -> None:
     "--grant-type", "grant_types", multiple=True, type=click.Choice(GRANT_TYPES),
     help="Repeatable. Default: authorization_code and refresh_token.",
 )  # fmt: skip
-@click.option("--scope", multiple=True, help="Scopes it may ask for, space-separated. Default: no limit.")
+@click.option("--scope", multiple=True, help="Scopes it may ask for, space-separated. Default: the standard ones.")
 @click.option("--resource", "resources", multiple=True, help="API (audience) it may ask tokens for; repeatable.")
 @click.option("--auth-method", type=click.Choice(AUTH_METHODS), help="Default: client_secret_basic.")
 @click.option("--type", "application_type", type=click.Choice(("web", "native")), help="Default: web.")

@@ -1,13 +1,12 @@
 """Revoking token families together with the session or consent they rest on."""
 
-from sqlalchemy import ColumnElement, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Connection, update
 
 from idp.core.clock import now
 from idp.storage.tables import TokenFamily
 
 
-def revoke_families(session: Session, reason: str, *conditions: ColumnElement[bool]) -> int:
+def revoke_families(connection: Connection, reason: str, *conditions: ColumnElement[bool]) -> int:
     """Revoke the families that meet all `conditions` and are not revoked yet; returns how many.
 
     Needs `transaction()`, so that the tokens die with what allowed them or not at all.
@@ -21,4 +20,4 @@ def revoke_families(session: Session, reason: str, *conditions: ColumnElement[bo
         .returning(TokenFamily.id)
         .execution_options(synchronize_session=False)
     )
-    return len(session.execute(statement).all())
+    return len(connection.execute(statement).all())

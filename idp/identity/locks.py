@@ -1,12 +1,11 @@
 """The order of changes to one user."""
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, select
 
 from idp.storage.tables import UserRow
 
 
-def lock_user(session: Session, user_id: str) -> str | None:
+def lock_user(connection: Connection, user_id: str) -> str | None:
     """Make other changes to this user wait until the transaction ends; returns the user's status.
 
     Whoever opens a session and whoever ends them all take this lock first, so that a sign-in that was
@@ -15,4 +14,4 @@ def lock_user(session: Session, user_id: str) -> str | None:
     """
     # FOR NO KEY UPDATE: inserting rows that refer to the user (tokens) does not wait for it.
     statement = select(UserRow.status).where(UserRow.id == user_id).with_for_update(key_share=True)
-    return session.execute(statement).scalar_one_or_none()
+    return connection.execute(statement).scalar_one_or_none()

@@ -2,7 +2,7 @@
 
 from urllib.parse import parse_qsl, urlencode
 
-from flask import Response, redirect, request, url_for
+from flask import Response, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -81,6 +81,7 @@ def _answer(query: bytes) -> ResponseReturnValue:
     except ValueError:
         raise RequestEntityTooLarge from None
     draft = Draft.of(provider, [pair for pair in pairs if pair[0] != "posted"])
+    g.ui_locales = tuple(draft.params.get("ui_locales", "").split())
     try:
         authorization_request = pipeline.run(draft)
     except PageError as error:
@@ -123,6 +124,10 @@ def resume() -> ResponseReturnValue:
     if interaction is None or interaction.progress.completed:
         return expired_page()
     authorization_request = AuthorizationRequest.from_record(interaction.request)
+    try:
+        _recheck_client(authorization_request)
+    except PageError as error:
+        return refused_page(error)
     facts = gather(interaction.requirements, interaction.progress)
     step = next_step(interaction.requirements, interaction.progress, facts.facts)
     failed = step in (Step.FAILED, Step.UNMET)
@@ -134,6 +139,18 @@ def resume() -> ResponseReturnValue:
     if failed or session is None:
         return _fail(authorization_request, _failure(interaction))
     return _grant(authorization_request, _granted_scopes(interaction), session.id)
+
+
+def _recheck_client(authorization_request: AuthorizationRequest) -> None:
+    """Raises PageError if the client was switched off or moved while the person signed in (TK4)."""
+    client = current_provider().clients.get(authorization_request.client_id)
+    if client is None:
+        raise PageError("client_unknown", detail="the client was deleted meanwhile")
+    if not client.is_enabled:
+        raise PageError("client_disabled", detail="the client was disabled meanwhile", client=client)
+    uri = authorization_request.redirect_uri
+    if not client.matches_redirect_uri(uri):
+        raise PageError("redirect_uri_unknown", detail=f"{uri[:500]!r} is not registered any more", client=client)
 
 
 def _grant(authorization_request: AuthorizationRequest, scopes: tuple[str, ...], session_id: str) -> Response:

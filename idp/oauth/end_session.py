@@ -8,7 +8,7 @@ a client that the request proves.
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
-from flask import Response, redirect, request, url_for
+from flask import Response, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -16,6 +16,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from idp.identity.clients.client import Client
 from idp.oauth.response_modes import with_query
 from idp.web.browser_session import current_session, forget_session
+from idp.web.cookies import SESSION, read_cookie
 from idp.web.csrf import FIELD, check_csrf
 from idp.web.errors import error_page
 from idp.web.pages import render_page, user_view
@@ -43,6 +44,7 @@ class LogoutRequest:
 def end_session() -> ResponseReturnValue:
     """GET and POST /oauth2/logout: end the browser's session (§2: both MUST be supported)."""
     params = _parameters()
+    g.ui_locales = tuple(params.get("ui_locales", "").split())
     confirming = request.method == "POST" and FIELD in request.form
     if confirming:
         check_csrf()
@@ -56,10 +58,11 @@ def end_session() -> ResponseReturnValue:
             actions=((_("Sign out"), url_for("oauth.end_session")),),
             client=logout.client,
         )
+    if request.method == "POST" and not confirming and not _has_session_cookie():
+        # A POST from another site brings no SameSite=Lax cookies: ask again by GET, which does.
+        return redirect(with_query(url_for("oauth.end_session"), params), 303)
     session = current_session()
     if session is None:
-        if _lacks_lax_cookies(params):
-            return redirect(with_query(url_for("oauth.end_session"), params), 303)
         return _signed_out(logout)
     is_proven = logout.hinted_session == session.id or (
         logout.hinted_user == session.user_id and logout.client is not None
@@ -117,9 +120,8 @@ def _refused(problem: str, client: Client | None = None) -> LogoutRequest:
     return LogoutRequest(client, None, None, None, None, problem)
 
 
-def _lacks_lax_cookies(params: dict[str, str]) -> bool:
-    """A cross-site POST brings no SameSite=Lax cookies: ask again by GET, which does."""
-    return request.method == "POST" and request.headers.get("Sec-Fetch-Site") == "cross-site" and bool(params)
+def _has_session_cookie() -> bool:
+    return read_cookie(current_provider().settings, SESSION) is not None
 
 
 def _confirm(logout: LogoutRequest, params: dict[str, str]) -> ResponseReturnValue:

@@ -32,7 +32,7 @@ def gather(requirements: Requirements, progress: Progress | None = None) -> Gath
         session=(SessionFacts(session.id, session.user_id, session.auth_time, session.acr) if session else None),
         totp_enrolled=bool(in_question) and provider.totp.is_enrolled(str(in_question)),
         consent_needed=client is not None and not _consent_is_remembered(requirements, client, session),
-        consent_possible=client is not None and not _is_trusted(client),
+        consent_possible=client is not None and client.asks_for_consent,
     )
     return Gathered(facts, progress, session, client)
 
@@ -47,8 +47,3 @@ def _consent_is_remembered(requirements: Requirements, client: Client, session: 
         requirements.resources,
         requirements.claims,
     )
-
-
-def _is_trusted(client: Client) -> bool:
-    """First-party clients skip consent, unless anybody could pretend to be them (RFC 8252 §8.6, AZ7)."""
-    return client.skip_consent and not (client.is_public and not client.has_https_redirects_only)

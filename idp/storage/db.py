@@ -1,33 +1,47 @@
-"""The database: SQLAlchemy through Flask-SQLAlchemy, on SQLite or PostgreSQL.
+"""The database: SQLAlchemy Core on Flask-SQLAlchemy's engine, on SQLite or PostgreSQL.
 
-Two context managers are the whole transaction discipline. `reading()` takes a snapshot and lets it go;
-`transaction()` holds the write lock from its first statement and commits at its end. Nothing slow
+Two context managers are the whole transaction discipline. `reading()` is for questions and lets go of its
+connection at the end; `transaction()` holds the write lock from its beginning and commits at its end. Nothing slow
 (Argon2, the network) happens inside `transaction()`.
 """
 
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from select import POLLIN, poll
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from flask_sqlalchemy import SQLAlchemy
+from psycopg2 import extensions  # type: ignore[import-untyped]
 from sqlalchemy import Connection, DateTime, Dialect, Engine, MetaData, event
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import JSON, TypeDecorator
 
 from idp.core.errors import Unavailable
 from idp.core.settings import Settings
+from idp.storage.patience import Patience
 
 LOCK_TIMEOUT_SECONDS = 5
-STATEMENT_TIMEOUT_SECONDS = 8
+STATEMENT_TIMEOUT_SECONDS = 6
+SILENCE_SECONDS = STATEMENT_TIMEOUT_SECONDS + 1
+"""When PostgreSQL has not even said that the statement timed out."""
+PING_AFTER_SECONDS = 30
+"""A connection that was idle for longer is asked whether it still works before it is used."""
+
+_BEHIND = frozenset({"42P01", "42703"})
+"""PostgreSQL's codes for a table or column that is not there (yet)."""
 
 _writing: ContextVar[bool] = ContextVar("idp_writing", default=False)
+_open: ContextVar[Connection | None] = ContextVar("idp_connection", default=None)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -70,7 +84,7 @@ class Base(DeclarativeBase):
     }
 
 
-db = SQLAlchemy(metadata=Base.metadata, session_options={"expire_on_commit": False})
+db = SQLAlchemy(metadata=Base.metadata)
 
 
 def engine_options(settings: Settings) -> dict[str, Any]:
@@ -85,10 +99,8 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         "pool_size": settings.database_pool_size,
         "max_overflow": 5,
         "pool_timeout": LOCK_TIMEOUT_SECONDS,
-        "pool_pre_ping": True,
         "pool_recycle": 1800,
         "connect_args": {
-            "connect_timeout": 3,
             "application_name": "idp",
             "options": (
                 f"-c lock_timeout={LOCK_TIMEOUT_SECONDS}s -c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s "
@@ -110,14 +122,66 @@ def database_url(settings: Settings) -> str:
     return url
 
 
+@dataclass(frozen=True, slots=True)
+class _Database:
+    """An engine, the same for reading, and where the writers of this process queue."""
+
+    writer: Engine
+    reader: Engine
+    queue: "threading.Lock | None"
+
+
+_databases: WeakKeyDictionary[Engine, _Database] = WeakKeyDictionary()
+
+
 def prepare_engine(engine: Engine) -> None:
-    """Install the SQLite settings that make several worker processes safe; nothing to do on PostgreSQL.
+    """Make an engine safe for several worker processes, and ready for `reading()` and `transaction()`.
 
     Call it before the engine's first connection. Calling it again changes nothing.
     """
-    if engine.dialect.name == "sqlite" and not event.contains(engine, "begin", _begin):
+    if engine in _databases:
+        return
+    if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _connect)
         event.listen(engine, "begin", _begin)
+        # SQLite has one writer and lets the others wait asleep, for longer and longer: threads queue here instead.
+        _databases[engine] = _Database(engine, engine, threading.Lock())
+        return
+    if engine.dialect.driver == "psycopg2" and not isinstance(extensions.get_wait_callback(), Patience):
+        extensions.set_wait_callback(Patience(SILENCE_SECONDS))
+    event.listen(engine, "checkin", _note_end_of_use)
+    event.listen(engine, "checkout", _check_before_use)
+    # A lone SELECT needs no BEGIN and no ROLLBACK, which are a round trip each. Under READ COMMITTED, every
+    # statement has a snapshot of its own anyway.
+    _databases[engine] = _Database(engine, engine.execution_options(isolation_level="AUTOCOMMIT"), None)
+
+
+def _note_end_of_use(_connection: object, record: Any) -> None:
+    record.info["idle_since"] = time.monotonic()
+
+
+def _check_before_use(connection: Any, record: Any, _proxy: object) -> None:
+    """Have the pool replace a connection that died in it.
+
+    Asking the server each time would cost a round trip. A connection that it closed has something to read: the end
+    of the stream, and before that the reason.
+    """
+    if "idle_since" not in record.info:
+        return  # brand-new
+    is_fresh = time.monotonic() - record.info["idle_since"] < PING_AFTER_SECONDS
+    try:
+        if is_fresh and not _has_something_to_read(connection.fileno()):
+            return
+        connection.cursor().execute("SELECT 1")
+        connection.rollback()
+    except Exception as error:
+        raise DisconnectionError("the connection died while it was idle") from error
+
+
+def _has_something_to_read(descriptor: int) -> bool:
+    readable = poll()
+    readable.register(descriptor, POLLIN)
+    return bool(readable.poll(0))
 
 
 def _connect(connection: sqlite3.Connection, _record: object) -> None:
@@ -149,7 +213,10 @@ def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
 def _begin(connection: Connection) -> None:
     # A deferred transaction that reads, then writes, fails at once with SQLITE_BUSY if another process
     # wrote in between; IMMEDIATE waits its turn (LOCK_TIMEOUT_SECONDS) before reading.
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if _writing.get() else "BEGIN")
+    statement = "BEGIN IMMEDIATE" if _writing.get() else "BEGIN"
+    driver = connection.connection.driver_connection
+    if driver is not None:
+        driver.execute(statement)
 
 
 @contextmanager
@@ -163,25 +230,39 @@ def write_lock_on_begin() -> Iterator[None]:
 
 
 @contextmanager
-def transaction() -> Iterator[Session]:
+def transaction() -> Iterator[Connection]:
     """A write transaction: all or nothing, committed at the end of the block.
 
-    Inside another `transaction()` it joins it. Inside `reading()` it is an error: the snapshot would be
+    Inside another `transaction()` it joins it. Inside `reading()` it is an error: what was read may be
     stale. Raises Unavailable if the database is down or the write lock cannot be had.
     """
-    session = db.session()
-    if in_transaction():
-        yield session
+    connection = _open.get()
+    if connection is not None:
+        if not in_transaction():
+            raise RuntimeError("transaction() inside reading(): finish reading first")
+        yield connection
         return
-    if session.in_transaction():
-        raise RuntimeError("transaction() inside reading(): finish reading first")
-    with _unavailable_if_down(), write_lock_on_begin():
-        try:
-            yield session
-            session.commit()
-        except BaseException:
-            session.rollback()
-            raise
+    with _unavailable_if_down():
+        database = _databases[db.engine]
+        with write_lock_on_begin(), _turn(database.queue), database.writer.begin() as connection:
+            token = _open.set(connection)
+            try:
+                yield connection
+            finally:
+                _open.reset(token)
+
+
+@contextmanager
+def _turn(queue: "threading.Lock | None") -> Iterator[None]:
+    if queue is None:
+        yield
+        return
+    if not queue.acquire(timeout=LOCK_TIMEOUT_SECONDS):
+        raise Unavailable("the write lock of the database cannot be had")
+    try:
+        yield
+    finally:
+        queue.release()
 
 
 def in_transaction() -> bool:
@@ -189,39 +270,38 @@ def in_transaction() -> bool:
     return _writing.get()
 
 
+def holds_connection() -> bool:
+    """True inside `transaction()` or `reading()`."""
+    return _open.get() is not None
+
+
 @contextmanager
-def reading() -> Iterator[Session]:
-    """A read-only transaction, let go at the end of the block; joins an open transaction if there is one.
+def reading() -> Iterator[Connection]:
+    """A connection for questions, let go at the end of the block; joins an open block if there is one.
 
-    Raises Unavailable if the database is down.
+    On PostgreSQL each statement sees what is committed by then. Raises Unavailable if the database is down.
     """
-    session = db.session()
-    # Letting go would also undo a transaction() that has not asked the database anything yet: join it.
-    if in_transaction() or session.in_transaction():
-        yield session
+    connection = _open.get()
+    if connection is not None:
+        yield connection
         return
-    with _unavailable_if_down():
+    with _unavailable_if_down(), _databases[db.engine].reader.connect() as connection:
+        token = _open.set(connection)
         try:
-            yield session
+            yield connection
         finally:
-            _let_go(session)
-
-
-def _let_go(session: Session) -> None:
-    """Give the connection back to the pool. If it broke after the last answer, that answer is still good."""
-    try:
-        session.rollback()
-    except DBAPIError:
-        session.invalidate()
+            _open.reset(token)
 
 
 @contextmanager
 def _unavailable_if_down() -> Iterator[None]:
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+    except (OperationalError, InterfaceError, PoolTimeoutError, sqlite3.OperationalError) as error:
         raise Unavailable("the database is not available") from error
     except DBAPIError as error:
         if error.connection_invalidated:
             raise Unavailable("the database is not available") from error
+        if getattr(error.orig, "pgcode", None) in _BEHIND:
+            raise Unavailable("the database is not up to date: run 'idp db upgrade'") from error
         raise

@@ -16,6 +16,7 @@ from idp.core.errors import ConfigurationError
 from idp.core.resources import resource_dir
 from idp.storage import tables  # noqa: F401 -- fills Base.metadata
 from idp.storage.db import Base, prepare_engine, write_lock_on_begin
+from idp.storage.patience import unlimited_patience
 
 LOCK_WAIT_SECONDS = 60
 _ADVISORY_LOCK = 0x6964_7001
@@ -103,7 +104,8 @@ def _locked(engine: Engine) -> Iterator[Connection]:
         with _locked_sqlite(engine) as connection:
             yield connection
         return
-    with engine.begin() as connection:
+    prepare_engine(engine)
+    with unlimited_patience(), engine.begin() as connection:
         # Waiting for another process to migrate may take long, and so may its statements ...
         connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_WAIT_SECONDS}s'"))
         connection.execute(text("SET LOCAL statement_timeout = 0"))

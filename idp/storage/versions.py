@@ -4,10 +4,9 @@ import threading
 import time
 from typing import cast
 
-from sqlalchemy import Table, bindparam, select
+from sqlalchemy import Connection, Table, bindparam, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.orm import Session
 
 from idp.core.errors import Unavailable
 from idp.storage.db import in_transaction, reading
@@ -17,12 +16,12 @@ _TABLE = cast(Table, ConfigurationVersion.__table__)
 _READ = select(_TABLE.c.version).where(_TABLE.c.name == bindparam("watched"))
 
 
-def bump(session: Session, name: str) -> None:
+def bump(connection: Connection, name: str) -> None:
     """Say that the configuration called `name` changes with this transaction."""
-    insert_into = postgresql_insert if session.get_bind().dialect.name == "postgresql" else sqlite_insert
+    insert_into = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
     row = insert_into(_TABLE).values(name=name, version=1)
     one_more = {"version": _TABLE.c.version + 1}
-    session.execute(row.on_conflict_do_update(index_elements=["name"], set_=one_more))
+    connection.execute(row.on_conflict_do_update(index_elements=["name"], set_=one_more))
 
 
 class VersionWatch:
@@ -53,8 +52,8 @@ class VersionWatch:
                 return False
             self._next_read = time.monotonic() + self._interval
             try:
-                with reading() as session:
-                    version = session.execute(_READ, {"watched": self._name}).scalar() or 0
+                with reading() as connection:
+                    version = connection.execute(_READ, {"watched": self._name}).scalar() or 0
             except Unavailable:
                 return False
             seen, self._seen = self._seen, version

@@ -68,13 +68,15 @@ def read_accounts(settings: Settings, secrets: SecretRing) -> tuple[str, ...]:
     """The ids of users who signed in on this browser before, most recent first.
 
     Signed, because it does two jobs: it fills the account chooser, and it tells a person's own device from
-    a stranger's when sign-in attempts are throttled.
+    a stranger's when sign-in attempts are throttled. Signed for this browser: a copy is worth nothing without
+    the name that its guesses are counted under (LG4).
     """
+    browser = known_browser_id(settings)
     payload, _, mac = (read_cookie(settings, ACCOUNTS) or "").partition(".")
-    if not payload or not mac:
+    if browser is None or not payload or not mac:
         return ()
     try:
-        if not secrets.verify_mac(_PURPOSE, payload.encode(), unb64url(mac)):
+        if not secrets.verify_mac(_PURPOSE, _signed_part(browser, payload), unb64url(mac)):
             return ()
         return tuple(orjson.loads(unb64url(payload)))
     except ValueError:
@@ -85,5 +87,9 @@ def write_accounts(response: Response, settings: Settings, secrets: SecretRing, 
     """Remember these users on this browser, the first most recent."""
     unique = list(dict.fromkeys(user_ids))[:_ACCOUNTS_REMEMBERED]
     payload = b64url(orjson.dumps(unique))
-    value = f"{payload}.{b64url(secrets.mac(_PURPOSE, payload.encode()))}"
+    value = f"{payload}.{b64url(secrets.mac(_PURPOSE, _signed_part(browser_id(settings), payload)))}"
     set_cookie(response, settings, ACCOUNTS, value, _YEAR if unique else 0)
+
+
+def _signed_part(browser: str, payload: str) -> bytes:
+    return f"{browser}.{payload}".encode()

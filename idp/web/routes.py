@@ -6,7 +6,7 @@ import structlog
 from flask import Blueprint, Response, jsonify, make_response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from idp.core.errors import IdpError
+from idp.core.errors import IdpError, Unavailable
 from idp.storage.db import db
 from idp.storage.migrate import is_current
 from idp.web.browser_session import current_session
@@ -71,7 +71,7 @@ def readyz() -> tuple[Response, int]:
     check("database", _database_problem)
     check("migrations", lambda: None if is_current(db.engine) else "behind: run `idp db upgrade`")
     check("store", provider.store.ping)
-    check("signing_key", lambda: provider.keyset.signer("RS256") and None)
+    check("signing_key", _signing_key_problem)
     ready = all(value == "ok" for value in checks.values())
     return jsonify(status="ready" if ready else "not ready", checks=checks), 200 if ready else 503
 
@@ -79,3 +79,12 @@ def readyz() -> tuple[Response, int]:
 def _database_problem() -> None:
     with db.engine.connect() as connection:
         connection.exec_driver_sql("SELECT 1")
+
+
+def _signing_key_problem() -> None:
+    keyset = current_provider().keyset
+    try:
+        keyset.signer("RS256")
+    except Unavailable:
+        # A database that was migrated after this process started has no keys yet.
+        keyset.ensure()

@@ -11,7 +11,15 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCKS = ("requirements.lock", "requirements-dev.lock")
+DOCKERFILE = ROOT / "Dockerfile"
+GROUPS: dict[str, tuple[str, ...]] = {
+    "requirements.lock": (),
+    "requirements-build.lock": ("build",),
+    "requirements-demo.lock": ("examples",),
+    "requirements-dev.lock": ("build", "examples", "dev"),
+}
+"""Lock file → the dependency groups in it."""
+LOCKS = tuple(GROUPS)
 PINNED = re.compile(r"^([a-z0-9.-]+)(?:\[[^]]*\])?==([^ ;\\]+)", re.MULTILINE)
 
 
@@ -21,16 +29,21 @@ def project() -> dict[str, Any]:
 
 
 def wanted(lock: str) -> list[Requirement]:
-    """What must be in a lock: the dependencies, and the groups that it is made of."""
+    """What must be in a lock: the dependencies (unless it only builds), and the groups that it is made of."""
     groups = project()["dependency-groups"]
-    chosen = ("build", "examples") if lock == "requirements.lock" else tuple(groups)
-    texts = [text for group in chosen for text in groups[group] if isinstance(text, str)]
-    return [Requirement(text) for text in [*project()["project"]["dependencies"], *texts]]
+    dependencies = [] if lock == "requirements-build.lock" else project()["project"]["dependencies"]
+    texts = [text for group in GROUPS[lock] for text in groups[group] if isinstance(text, str)]
+    return [Requirement(text) for text in [*dependencies, *texts]]
+
+
+def pins(lock: str) -> dict[str, str]:
+    """Package → version."""
+    return dict(PINNED.findall((ROOT / lock).read_text()))
 
 
 @pytest.mark.parametrize("lock", LOCKS)
 def test_every_requirement_is_locked(lock: str) -> None:
-    pinned = dict(PINNED.findall((ROOT / lock).read_text()))
+    pinned = pins(lock)
     missing = [
         str(requirement)
         for requirement in wanted(lock)
@@ -45,9 +58,21 @@ def test_every_locked_package_has_hashes(lock: str) -> None:
     assert [entry for entry in entries if "==" in entry and "--hash=sha256:" not in entry] == []
 
 
-def test_both_locks_agree() -> None:
-    runtime, dev = (dict(PINNED.findall((ROOT / lock).read_text())) for lock in LOCKS)
-    assert {name: version for name, version in runtime.items() if dev.get(name) != version} == {}
+@pytest.mark.parametrize("lock", [lock for lock in LOCKS if lock != "requirements-dev.lock"])
+def test_the_locks_agree(lock: str) -> None:
+    dev = pins("requirements-dev.lock")
+    assert {name: version for name, version in pins(lock).items() if dev.get(name) != version} == {}
+
+
+def test_the_image_has_nothing_to_build_test_or_demonstrate_with() -> None:
+    groups = project()["dependency-groups"]
+    foreign = {
+        canonicalize_name(Requirement(text).name) for group in groups.values() for text in group if isinstance(text, str)
+    }
+    assert foreign & pins("requirements.lock").keys() == set()
+    environments = re.findall(r"(\S+)/bin/pip install --require-hashes --requirement (\S+)", DOCKERFILE.read_text())
+    assert dict(environments) == {"/opt/idp": "requirements.lock", "/opt/build": "requirements-build.lock"}
+    assert re.findall(r"COPY --from=build (\S+)", DOCKERFILE.read_text()) == ["/opt/idp"]
 
 
 @pytest.mark.parametrize("lock", LOCKS)

@@ -104,8 +104,53 @@ def stop(process: "subprocess.Popen[bytes]", first: signal.Signals = signal.SIGT
         try:
             process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            process.kill()
+            kill(process)
     process.wait()
+
+
+def kill(process: "subprocess.Popen[bytes]") -> None:
+    """End a process that we started, and the workers that it forked, without a chance to tidy up."""
+    family = [process.pid, *_descendants(process.pid)]
+    for pid in family:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait()
+
+
+def end_session(session: int) -> None:
+    """End whatever still runs in a session (setsid) that we started: politely, and then surely."""
+    deadline = time.monotonic() + STOP_SECONDS
+    number = signal.SIGTERM
+    while members := [pid for pid in _all_processes() if _session_of(pid) == session]:
+        for pid in members:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        if time.monotonic() > deadline:
+            number = signal.SIGKILL
+        time.sleep(0.2)
+
+
+def _all_processes() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").glob("[0-9]*")]
+
+
+def _session_of(pid: int) -> int | None:
+    """The session of a living process; None for one that is gone or only waits to be reaped."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    state, session = fields[0], int(fields[3])
+    return None if state == "Z" else session
+
+
+def _descendants(pid: int) -> list[int]:
+    found: list[int] = []
+    for listing in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            for child in map(int, listing.read_text().split()):
+                found += [child, *_descendants(child)]
+    return found
 
 
 @contextlib.contextmanager

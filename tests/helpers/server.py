@@ -21,7 +21,7 @@ from tests.helpers.administrator import Administrator
 from tests.helpers.backends import Backend, fresh_backend
 from tests.helpers.browser import Browser, Person, http_client
 from tests.helpers.certificates import Certificate, loopback_certificate
-from tests.helpers.processes import StartError, free_port, start, stop, tail, wait_until
+from tests.helpers.processes import StartError, free_port, kill, start, stop, tail, wait_until
 from tests.helpers.relying_party import RelyingParty
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -127,10 +127,9 @@ class Server:
             self.process = None
 
     def kill(self) -> None:
-        """End the process without a chance to tidy up."""
+        """End the server and its workers without a chance to tidy up."""
         if self.process is not None:
-            self.process.kill()
-            self.process.wait()
+            kill(self.process)
             self.process = None
 
     def restart(self) -> None:

@@ -14,7 +14,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from types import FrameType
 from tests.helpers.processes import (
     accepts_connections,
     directory_of,
+    end_session,
     free_port,
     give_to,
     password,
@@ -44,12 +44,13 @@ FAST_AND_FORGETFUL = ("fsync=off", "synchronous_commit=off", "full_page_writes=o
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A running service: its URL (with credentials), process id, port and directory."""
+    """A running service: its URL (with credentials), process id, port and directory, and how it was started."""
 
     url: str
     pid: int
     port: int
     directory: Path
+    command: tuple[str, ...]
 
 
 def postgres_binary(name: str) -> str:
@@ -81,7 +82,7 @@ def postgres(*, durable: bool = False) -> Iterator[Service]:
         with stopping(process, signal.SIGINT):
             wait_until(lambda: _is_ready(port), process, log, "PostgreSQL")
             url = f"postgresql+psycopg2://postgres:{secret}@127.0.0.1:{port}/postgres"
-            yield Service(url, process.pid, port, directory)
+            yield Service(url, process.pid, port, directory, tuple(command))
 
 
 def _initialize(directory: Path, secret: str, user: str | None) -> None:
@@ -116,7 +117,7 @@ def redis(*arguments: str) -> Iterator[Service]:
         process = start(command, directory / "log", user=user, cwd=directory)
         with stopping(process):
             wait_until(lambda: accepts_connections(port), process, directory / "log", "Redis")
-            yield Service(f"redis://:{secret}@127.0.0.1:{port}/0", process.pid, port, directory)
+            yield Service(f"redis://:{secret}@127.0.0.1:{port}/0", process.pid, port, directory, tuple(command))
 
 
 class _Interrupted(SystemExit):
@@ -128,8 +129,8 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
 
 
 def run(command: Sequence[str], env: dict[str, str]) -> int:
-    """Run a command in a process group of its own; when it is over, the whole group is."""
-    # A crashed test worker cannot stop the servers that it started. They share its process group.
+    """Run a command in a session of its own; when it is over, so is every process of that session."""
+    # A crashed test worker cannot stop the servers that it started, but they share its session.
     process = subprocess.Popen(list(command), env=env, start_new_session=True)
     try:
         return process.wait()
@@ -139,17 +140,8 @@ def run(command: Sequence[str], env: dict[str, str]) -> int:
             process.wait(60)
         raise
     finally:
-        _end_group(process.pid)
+        end_session(process.pid)
         process.wait()
-
-
-def _end_group(group: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(group, signal.SIGTERM)
-        for _ in range(50):
-            time.sleep(0.1)
-            os.killpg(group, 0)  # raises as soon as the group is empty
-        os.killpg(group, signal.SIGKILL)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

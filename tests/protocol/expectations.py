@@ -13,8 +13,13 @@ from tests.helpers.browser import Browser, Callback, Page, Person
 from tests.helpers.relying_party import AuthorizationRequest, RelyingParty
 from tests.helpers.server import Server
 
-on_each_backend = pytest.mark.parametrize("server", BACKENDS, indirect=True)
-impatient_on_each_backend = pytest.mark.parametrize("impatient_server", BACKENDS, indirect=True)
+
+def each_backend_of(fixture: str) -> pytest.MarkDecorator:
+    """Run the test with this server fixture on every supported storage in turn."""
+    return pytest.mark.parametrize(fixture, BACKENDS, indirect=True)
+
+
+on_each_backend = each_backend_of("server")
 
 #: RFC 6749 §5.2: printable ASCII without the double quote and the backslash.
 DESCRIPTION = re.compile(r"[\x20-\x21\x23-\x5b\x5d-\x7e]+")
@@ -68,6 +73,21 @@ def refused(
     """Send an authorization request that must come back with an error; the error's code."""
     request = party.authorization_request(scope, **params)
     return error_at_callback(party, request, browser.callback(request.url, person))
+
+
+def page_for(party: RelyingParty, browser: Browser, **params: Any) -> Page:
+    """The page at which a request with these parameters stops."""
+    return browser.page(party.authorization_request(**params).url)
+
+
+def silently(party: RelyingParty, browser: Browser, **params: Any) -> dict[str, Any]:
+    """The ID token's claims after a request that showed no page."""
+    request = party.authorization_request(**params)
+    shown = browser.open(request.url)
+    assert isinstance(shown, Callback), shown
+    party.check_callback(request, shown)
+    tokens = success_of(party.exchange(request, shown))
+    return party.verify_id_token(tokens["id_token"], nonce=request.nonce)
 
 
 def error_page_of(shown: Page | Callback, status: int = 400) -> Page:

@@ -1,51 +1,27 @@
-"""OpenID Connect Core §3.1.2, §5.5: what an authentication request may ask of the sign-in."""
+"""OpenID Connect Core §3.1.2: what an authentication request may ask of the sign-in."""
 
-import json
 import time
 from typing import Any
-from urllib.parse import urlencode
 
-import httpx
 import jwt
 import pytest
 
-from tests.helpers.browser import Browser, Callback, Page, Person, http_client
+from tests.helpers.browser import Browser, Page, Person
 from tests.helpers.relying_party import RelyingParty
 from tests.helpers.server import Server
 from tests.protocol.expectations import (
     error_at_callback,
     error_page_of,
     on_each_backend,
+    page_for,
     refused,
     signed_by,
+    silently,
     success_of,
     tampered,
     unverified,
 )
-
-PASSWORD_LEVEL, MFA_LEVEL = "urn:idp:acr:password", "urn:idp:acr:mfa"
-
-
-@pytest.fixture
-def tokens(relying_party: RelyingParty, browser: Browser, person: Person) -> dict[str, Any]:
-    """The browser is signed in, and consent is remembered."""
-    return relying_party.tokens(browser, person)
-
-
-def page_for(party: RelyingParty, browser: Browser, **params: Any) -> Page:
-    """The page at which a request with these parameters stops."""
-    return browser.page(party.authorization_request(**params).url)
-
-
-def silently(party: RelyingParty, browser: Browser, **params: Any) -> dict[str, Any]:
-    """The ID token's claims after a request that showed no page."""
-    request = party.authorization_request(**params)
-    shown = browser.open(request.url)
-    assert isinstance(shown, Callback), shown
-    party.check_callback(request, shown)
-    tokens = success_of(party.exchange(request, shown))
-    return party.verify_id_token(tokens["id_token"], nonce=request.nonce)
-
+from tests.protocol.happenings import Happening, change_password, deactivate, end_the_session
 
 # prompt (§3.1.2.1)
 
@@ -60,6 +36,14 @@ def test_a_session_and_a_remembered_consent_suffice(
             assert claims[name] == tokens["claims"][name], name
 
 
+def test_the_access_token_of_a_silent_sign_in_is_the_same_persons(
+    relying_party: RelyingParty, browser: Browser, person: Person, tokens: dict[str, Any]
+) -> None:
+    request, callback = relying_party.sign_in(browser, person, prompt="none")
+    again = success_of(relying_party.exchange(request, callback))
+    assert unverified(again["access_token"])["sub"] == person.id
+
+
 def test_silence_without_a_session(relying_party: RelyingParty, browser: Browser) -> None:
     assert refused(relying_party, browser, prompt="none") == "login_required"
 
@@ -69,6 +53,20 @@ def test_silence_without_consent(
 ) -> None:
     assert refused(server.create_client(), browser, prompt="none") == "consent_required"
     assert refused(relying_party, browser, "openid phone", prompt="none") == "consent_required"
+
+
+@on_each_backend
+@pytest.mark.parametrize("happening", [deactivate, change_password, end_the_session])
+def test_silence_with_a_session_that_is_over(
+    server: Server,
+    relying_party: RelyingParty,
+    browser: Browser,
+    person: Person,
+    tokens: dict[str, Any],
+    happening: Happening,
+) -> None:
+    happening(server, person)
+    assert refused(relying_party, browser, prompt="none") == "login_required"
 
 
 @pytest.mark.parametrize("other", ["login", "consent", "select_account", "create", "unknown"])
@@ -158,9 +156,7 @@ def test_with_nothing_to_choose_from_the_person_signs_in(relying_party: RelyingP
     assert page_for(relying_party, browser, prompt="select_account").data_page == "login"
 
 
-def test_an_unknown_prompt_is_ignored(
-    relying_party: RelyingParty, browser: Browser, tokens: dict[str, Any]
-) -> None:
+def test_an_unknown_prompt_is_ignored(relying_party: RelyingParty, browser: Browser, tokens: dict[str, Any]) -> None:
     silently(relying_party, browser, prompt="unheard-of")
 
 
@@ -199,57 +195,6 @@ def test_the_clients_default_max_age_counts_unless_the_request_says_otherwise(
     silently(party, browser, prompt="none", max_age="3600")
 
 
-# acr_values and the essential acr (§5.5.1.1)
-
-
-def essential_acr(*values: str) -> str:
-    """A `claims` parameter that insists on a level."""
-    return json.dumps({"id_token": {"acr": {"essential": True, "values": list(values)}}})
-
-
-@pytest.mark.parametrize("acr_values", [MFA_LEVEL, f"{MFA_LEVEL} {PASSWORD_LEVEL}", "urn:unheard-of", "0 1 2", "é"])
-def test_a_wish_for_a_level_never_fails(
-    relying_party: RelyingParty, browser: Browser, tokens: dict[str, Any], acr_values: str
-) -> None:
-    claims = silently(relying_party, browser, acr_values=acr_values, prompt="none")
-    assert claims["acr"] == PASSWORD_LEVEL
-
-
-def test_an_essential_level_that_is_reached(
-    relying_party: RelyingParty, browser: Browser, tokens: dict[str, Any]
-) -> None:
-    claims = silently(relying_party, browser, claims=essential_acr("urn:unheard-of", PASSWORD_LEVEL))
-    assert claims["acr"] == PASSWORD_LEVEL
-
-
-@pytest.mark.parametrize("prompt", [None, "none"])
-@pytest.mark.parametrize("level", [MFA_LEVEL, "urn:unheard-of"])
-def test_an_essential_level_out_of_reach(
-    relying_party: RelyingParty,
-    browser: Browser,
-    person: Person,
-    tokens: dict[str, Any],
-    prompt: str | None,
-    level: str,
-) -> None:
-    code = refused(relying_party, browser, person=person, prompt=prompt, claims=essential_acr(level))
-    assert code == "unmet_authentication_requirements"
-
-
-@on_each_backend
-def test_an_essential_level_is_reached_by_a_second_factor(server: Server, relying_party: RelyingParty) -> None:
-    browser, person = server.browser(), server.create_user()
-    relying_party.tokens(browser, person)
-    with server.administrator.provider() as provider:
-        seed = provider.totp.enrol(person.id)
-    # The session is older than the second factor, so there is something to do.
-    assert refused(relying_party, browser, prompt="none", claims=essential_acr(MFA_LEVEL)) == "interaction_required"
-    enrolled = Person(person.email, person.password, person.id, seed)
-    claims = relying_party.tokens(browser, enrolled, claims=essential_acr(MFA_LEVEL))["claims"]
-    assert claims["acr"] == MFA_LEVEL
-    assert set(claims["amr"]) == {"pwd", "otp", "mfa"}
-
-
 # id_token_hint
 
 
@@ -284,7 +229,7 @@ def test_hints_that_are_not_ours(server: Server, relying_party: RelyingParty, to
         "nonsense",
         "a.b.c",
         tampered(tokens["id_token"]),
-        jwt.encode(claims, None, algorithm="none"),
+        jwt.encode(claims, "", algorithm="none"),
         jwt.encode(claims, "k" * 32, algorithm="HS256"),
         signed_by(server, claims | {"iss": "https://another.example"}),
         signed_by(server, foreign_audience),
@@ -331,41 +276,8 @@ def test_the_page_speaks_the_first_language_it_knows(
 ) -> None:
     page = page_for(relying_party, browser, ui_locales=ui_locales)
     assert f'<html lang="{language}"' in page.html
-
-
-# The claims parameter (§5.5)
-
-
-@pytest.mark.parametrize("claims", ["no json", "[]", '"x"', '{"id_token": []}', '{"userinfo": {"name": 1}}', "{"])
-def test_a_claims_parameter_that_is_no_such_object(relying_party: RelyingParty, browser: Browser, claims: str) -> None:
-    assert refused(relying_party, browser, claims=claims) == "invalid_request"
-
-
-def test_unknown_claims_and_members_are_ignored(
-    relying_party: RelyingParty, browser: Browser, tokens: dict[str, Any]
-) -> None:
-    wishes = {"id_token": {"http://example.info/claims/groups": None}, "userinfo": {"x": {}}, "other": {"y": None}}
-    silently(relying_party, browser, prompt="none", claims=json.dumps(wishes))
-
-
-def test_a_subject_that_is_asked_for(
-    server: Server, relying_party: RelyingParty, browser: Browser, person: Person, tokens: dict[str, Any]
-) -> None:
-    def asking_for(user_id: str) -> str:
-        return json.dumps({"id_token": {"sub": {"value": user_id}}})
-
-    silently(relying_party, browser, prompt="none", claims=asking_for(person.id))
-    other = server.create_user()
-    assert refused(relying_party, browser, prompt="none", claims=asking_for(other.id)) == "login_required"
-
-
-def test_an_individual_claim_needs_consent(
-    relying_party: RelyingParty, browser: Browser, person: Person, tokens: dict[str, Any]
-) -> None:
-    wish = json.dumps({"userinfo": {"phone_number": {"essential": True}}})
-    assert refused(relying_party, browser, prompt="none", claims=wish) == "consent_required"
-    relying_party.tokens(browser, person, claims=wish)
-    silently(relying_party, browser, prompt="none", claims=wish)
+    error = error_page_of(browser.open(relying_party.authorization_request(ui_locales=ui_locales, client_id="x").url))
+    assert f'<html lang="{language}"' in error.html
 
 
 # What this server does not do, it says (§3.1.2.6)
@@ -383,70 +295,5 @@ def test_an_individual_claim_needs_consent(
 def test_parameters_that_are_refused_aloud(
     relying_party: RelyingParty, browser: Browser, tokens: dict[str, Any], name: str, value: str, expected: str
 ) -> None:
-    assert refused(relying_party, browser, **{name: value}) == expected
-
-
-# Form POST from the client's site (§3.1.2.1): SameSite=Lax cookies stay at home
-
-
-def post_from_another_site(party: RelyingParty, **params: Any) -> tuple[Any, httpx.Response]:
-    """What the server answers to a POST that brings no cookies."""
-    request = party.authorization_request(**params)
-    with http_client() as stranger:
-        response = stranger.post(party.metadata["authorization_endpoint"], data=request.params)
-    return request, response
-
-
-@on_each_backend
-def test_a_cross_site_post_finds_the_session(
-    relying_party: RelyingParty, browser: Browser, tokens: dict[str, Any]
-) -> None:
-    request, response = post_from_another_site(relying_party, prompt="none")
-    assert response.status_code == 303
-    assert "set-cookie" not in response.headers, "a POST without cookies must not begin a browser's life anew"
-    location = response.headers["Location"]
-    assert str(request.state) not in location
-    shown = browser.open(location)
-    assert isinstance(shown, Callback)
-    relying_party.check_callback(request, shown)
-    success_of(relying_party.exchange(request, shown))
-
-
-def test_a_cross_site_post_is_checked_like_any_request(relying_party: RelyingParty, browser: Browser) -> None:
-    request, response = post_from_another_site(relying_party, prompt="none login")
-    shown = browser.open(response.headers["Location"])
-    assert isinstance(shown, Callback)
-    assert error_at_callback(relying_party, request, shown) == "invalid_request"
-    _, response = post_from_another_site(relying_party, redirect_uri="https://evil.example/")
-    error_page_of(browser.open(response.headers["Location"]))
-
-
-def test_a_posted_request_that_is_gone_or_was_never_there(relying_party: RelyingParty, browser: Browser) -> None:
-    error_page_of(browser.open("/oauth2/authorize?posted=unknown"))
-
-
-@pytest.mark.parametrize("content_type", ["application/json", "multipart/form-data; boundary=x", "text/plain"])
-def test_other_encodings_of_a_post(relying_party: RelyingParty, browser: Browser, content_type: str) -> None:
-    body = urlencode(relying_party.authorization_request().params).encode()
-    shown = browser.open(
-        "/oauth2/authorize", method="POST", data=body, headers={"Content-Type": content_type}
-    )
-    error_page_of(shown)
-
-
-def test_parameters_in_the_url_of_a_post_are_not_mixed_in(relying_party: RelyingParty, browser: Browser) -> None:
-    request = relying_party.authorization_request(prompt="none")
-    with http_client() as stranger:
-        url = relying_party.metadata["authorization_endpoint"] + "?prompt=login&state=other"
-        response = stranger.post(url, data=request.params)
-    shown = browser.open(response.headers["Location"])
-    assert isinstance(shown, Callback)
-    assert error_at_callback(relying_party, request, shown) == "login_required"
-
-
-def test_the_access_token_of_a_silent_sign_in_is_the_same_persons(
-    relying_party: RelyingParty, browser: Browser, person: Person, tokens: dict[str, Any]
-) -> None:
-    request, callback = relying_party.sign_in(browser, person, prompt="none")
-    again = success_of(relying_party.exchange(request, callback))
-    assert unverified(again["access_token"])["sub"] == person.id
+    params: dict[str, Any] = {name: value}
+    assert refused(relying_party, browser, **params) == expected

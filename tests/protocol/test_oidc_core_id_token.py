@@ -54,7 +54,7 @@ def test_signed_as_the_client_registered(server: Server, browser: Browser, perso
     assert jwt.get_unverified_header(renewed["id_token"])["alg"] == header["alg"]
 
 
-@pytest.mark.parametrize("nonce", ["n", "n" * 512, "~!@#$%^&*()_+ äöü€ \"\\", "0"])
+@pytest.mark.parametrize("nonce", ["n", "n" * 512, '~!@#$%^&*()_+ äöü€ "\\', "0"])
 def test_the_nonce_comes_back_exactly(
     relying_party: RelyingParty, browser: Browser, person: Person, nonce: str
 ) -> None:

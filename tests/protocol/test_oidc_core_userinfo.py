@@ -6,12 +6,12 @@ from typing import Any
 import jwt
 import pytest
 
-from tests.helpers.browser import Browser, Person
+from tests.helpers.browser import Browser, Callback, Page, Person
 from tests.helpers.relying_party import RelyingParty
 from tests.helpers.server import Server
 from tests.protocol.expectations import error_of, on_each_backend, refused, success_of
 
-PROFILE = {
+PROFILE: dict[str, Any] = {
     "name": "Ada M. Example",
     "given_name": "Ada",
     "family_name": "Example",
@@ -26,8 +26,8 @@ PROFILE = {
     "zoneinfo": "Europe/Berlin",
     "locale": "de-DE",
 }
-ADDRESS = {"street_address": "Weg 1", "locality": "Köln", "postal_code": "50667", "country": "Germany"}
-PHONE = {"phone_number": "+4930901820", "phone_number_verified": True}
+ADDRESS: dict[str, Any] = {"street_address": "Weg 1", "locality": "Köln", "postal_code": "50667", "country": "Germany"}
+PHONE: dict[str, Any] = {"phone_number": "+4930901820", "phone_number_verified": True}
 
 
 @pytest.fixture
@@ -90,11 +90,18 @@ def test_what_the_person_leaves_out_is_not_told(
     assert "email" in claims
 
 
-def test_required_scopes_cannot_be_left_out_by_a_forged_form(
+def test_a_forged_consent_form_grants_nothing_that_was_not_asked_for(
     relying_party: RelyingParty, browser: Browser, described: Person
 ) -> None:
-    claims = told(relying_party, browser, described, "openid email")
-    assert claims["email"] == described.email
+    request = relying_party.authorization_request("openid address")
+    page = browser.log_in(browser.page(request.url), described)
+    assert isinstance(page, Page)
+    form = page.form_with(button="consent-allow")
+    forged = [*form.fields, ("scope", "phone"), ("scope", "offline_access"), ("decision", "allow")]
+    callback = browser.post(form.action, forged)
+    assert isinstance(callback, Callback)
+    tokens = success_of(relying_party.exchange(request, callback))
+    assert set(tokens["scope"].split()) == {"openid", "address"}
 
 
 def test_claims_one_by_one(relying_party: RelyingParty, browser: Browser, described: Person) -> None:
@@ -126,9 +133,7 @@ def test_a_deactivated_person_is_not_told_about(
 
 
 @pytest.mark.parametrize("alg", ["RS256", "PS256", "ES256", "EdDSA"])
-def test_signed_for_clients_that_registered_it(
-    server: Server, browser: Browser, described: Person, alg: str
-) -> None:
+def test_signed_for_clients_that_registered_it(server: Server, browser: Browser, described: Person, alg: str) -> None:
     """§5.3.2: `iss` and `aud` join the claims."""
     party = server.create_client(userinfo_signed_response_alg=alg)
     assert alg in party.metadata["userinfo_signing_alg_values_supported"]
@@ -151,7 +156,9 @@ def test_browsers_applications_may_ask(relying_party: RelyingParty, browser: Bro
     """§5.3: Cross-Origin Resource Sharing."""
     endpoint = relying_party.metadata["userinfo_endpoint"]
     preflight = relying_party.http.request(
-        "OPTIONS", endpoint, headers={"Origin": "https://spa.example", "Access-Control-Request-Headers": "authorization"}
+        "OPTIONS",
+        endpoint,
+        headers={"Origin": "https://spa.example", "Access-Control-Request-Headers": "authorization"},
     )
     assert preflight.status_code == 204
     assert "authorization" in preflight.headers["Access-Control-Allow-Headers"].lower()

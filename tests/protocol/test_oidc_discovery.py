@@ -108,7 +108,7 @@ def test_every_authentication_method_that_is_listed_exists(document: dict[str, A
 
 def test_every_endpoint_is_alive_and_on_the_issuer(relying_party: RelyingParty, document: dict[str, Any]) -> None:
     endpoints = {name: url for name, url in document.items() if name.endswith(("_endpoint", "_uri"))}
-    assert len(endpoints) == 8
+    assert len(endpoints) == 7
     for name, url in endpoints.items():
         assert url.startswith(document["issuer"] + "/"), name
         assert urlsplit(url).scheme in ("http", "https")

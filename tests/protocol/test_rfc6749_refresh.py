@@ -1,15 +1,14 @@
 """RFC 6749 §6, RFC 9700 §4.14: refresh tokens rotate, and a stolen one ends its family."""
 
 import time
-from collections.abc import Callable
 
 import pytest
 
 from tests.helpers.browser import Browser, Person
 from tests.helpers.relying_party import RelyingParty
 from tests.helpers.server import Server
-from tests.protocol.expectations import error_of, impatient_on_each_backend, on_each_backend, success_of, unverified
-from tests.protocol.test_rfc6749_authorization_code import deactivate, end_the_session
+from tests.protocol.expectations import each_backend_of, error_of, on_each_backend, success_of, unverified
+from tests.protocol.happenings import Happening, change_password, deactivate, end_the_session, withdraw_consent
 
 OFFLINE = "openid email offline_access"
 #: A second longer than the race grace of the impatient server.
@@ -66,7 +65,7 @@ def test_a_repeat_within_the_grace_returns_the_same_successor(
     success_of(relying_party.refresh(first["refresh_token"]))
 
 
-@impatient_on_each_backend
+@each_backend_of("impatient_server")
 def test_a_repeat_after_the_grace_ends_the_family(impatient_server: Server) -> None:
     party, browser = impatient_server.create_client(), impatient_server.browser()
     tokens = party.tokens(browser, impatient_server.create_user(), OFFLINE)
@@ -109,9 +108,7 @@ def test_a_client_may_be_registered_without_rotation(server: Server, browser: Br
 # Scope
 
 
-def test_narrowing_lasts_for_one_access_token(
-    relying_party: RelyingParty, browser: Browser, person: Person
-) -> None:
+def test_narrowing_lasts_for_one_access_token(relying_party: RelyingParty, browser: Browser, person: Person) -> None:
     tokens = relying_party.tokens(browser, person, OFFLINE)
     narrowed = relying_party.refreshed(tokens["refresh_token"], scope="openid")
     assert narrowed["scope"] == unverified(narrowed["access_token"])["scope"] == "openid"
@@ -122,9 +119,7 @@ def test_narrowing_lasts_for_one_access_token(
 
 
 @on_each_backend
-def test_widening_is_refused_and_costs_nothing(
-    relying_party: RelyingParty, browser: Browser, person: Person
-) -> None:
+def test_widening_is_refused_and_costs_nothing(relying_party: RelyingParty, browser: Browser, person: Person) -> None:
     tokens = relying_party.tokens(browser, person, OFFLINE)
     for scope in ("openid email profile", "phone", "no-such-scope"):
         assert error_of(relying_party.refresh(tokens["refresh_token"], scope=scope)) == "invalid_scope"
@@ -169,19 +164,6 @@ def test_an_access_token_is_no_refresh_token(relying_party: RelyingParty, browse
 # What a refresh token rests on
 
 
-def withdraw_consent(server: Server, person: Person) -> None:
-    """Take back every permission that the person gave."""
-    with server.administrator.provider() as provider:
-        for consent in provider.consents.list(person.id):
-            provider.consents.revoke(person.id, consent.client_id)
-
-
-def change_password(server: Server, person: Person) -> None:
-    """What an administrator does when an account was taken over."""
-    with server.administrator.provider() as provider:
-        provider.lifecycle.set_password(person.id, "another quiet river bends")
-
-
 @on_each_backend
 @pytest.mark.parametrize("happening", [withdraw_consent, change_password, deactivate])
 def test_access_ends_with_what_it_rests_on(
@@ -189,7 +171,7 @@ def test_access_ends_with_what_it_rests_on(
     relying_party: RelyingParty,
     browser: Browser,
     person: Person,
-    happening: Callable[[Server, Person], None],
+    happening: Happening,
 ) -> None:
     tokens = relying_party.tokens(browser, person, OFFLINE)
     happening(server, person)

@@ -104,7 +104,14 @@ def test_a_body_without_a_readable_grant_type(service: RelyingParty, body: str |
 
 @pytest.mark.parametrize(
     "grant_type",
-    ["password", "implicit", "Client_Credentials", "urn:ietf:params:oauth:grant-type:token-exchange", "\x00", "x" * 999],
+    [
+        "password",
+        "implicit",
+        "Client_Credentials",
+        "urn:ietf:params:oauth:grant-type:token-exchange",
+        "\x00",
+        "x" * 999,
+    ],
 )
 def test_an_unknown_grant_type(service: RelyingParty, grant_type: str) -> None:
     assert error_of(service.token({"grant_type": grant_type})) == "unsupported_grant_type"

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.helpers.relying_party import ASSERTION_TYPE, PrivateKey, RelyingParty
 from tests.helpers.server import Server
@@ -45,6 +46,19 @@ def assert_refused(response: httpx.Response) -> None:
 @pytest.mark.parametrize("alg", ["RS256", "PS256", "ES256", "EdDSA"])
 def test_each_algorithm(server: Server, alg: str) -> None:
     party = server.create_client(private_key=PrivateKey.generate(alg), **SERVICE)
+    success_of(party.client_credentials())
+
+
+CURVES = {"ES384": ec.SECP384R1(), "ES512": ec.SECP521R1()}
+
+
+@pytest.mark.parametrize("alg", ["RS384", "RS512", "PS384", "PS512", "ES384", "ES512"])
+def test_the_longer_hashes_where_no_algorithm_is_registered(server: Server, alg: str) -> None:
+    key = PrivateKey.generate("RS256").key if alg not in CURVES else ec.generate_private_key(CURVES[alg])
+    party = server.create_client(
+        private_key=PrivateKey(key, alg, "key-1"), token_endpoint_auth_signing_alg=None, **SERVICE
+    )
+    assert alg in party.metadata["token_endpoint_auth_signing_alg_values_supported"]
     success_of(party.client_credentials())
 
 
@@ -153,7 +167,7 @@ def test_headers_that_have_no_place_here(service: RelyingParty, header: dict[str
 def test_an_unsigned_assertion_and_one_signed_with_the_public_key(service: RelyingParty) -> None:
     assert service.private_key is not None
     claims = service.assertion_claims()
-    assert_refused(send(service, jwt.encode(claims, None, algorithm="none")))
+    assert_refused(send(service, jwt.encode(claims, "", algorithm="none")))
     public = service.private_key.jwk["x"].ljust(64, "=")
     assert_refused(send(service, jwt.encode(claims, public, algorithm="HS256")))
 

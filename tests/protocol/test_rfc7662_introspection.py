@@ -1,7 +1,6 @@
 """RFC 7662: token introspection, which tells everything or nothing."""
 
 import time
-from collections.abc import Callable
 
 import httpx
 import pytest
@@ -10,8 +9,7 @@ from tests.helpers.browser import Browser, Person
 from tests.helpers.relying_party import PrivateKey, RelyingParty
 from tests.helpers.server import ORDERS_API, Server
 from tests.protocol.expectations import error_of, on_each_backend, signed_by, success_of, tampered, unverified
-from tests.protocol.test_rfc6749_authorization_code import deactivate, end_the_session
-from tests.protocol.test_rfc6749_refresh import withdraw_consent
+from tests.protocol.happenings import Happening, deactivate, end_the_session, withdraw_consent
 
 SCOPE = "openid email orders:read"
 
@@ -67,9 +65,7 @@ def test_the_caller_has_to_authenticate(server: Server, client: RelyingParty, to
     token = tokens["access_token"]
     anonymous = client.post("introspection_endpoint", {"token": token}, authenticate=False)
     assert error_of(anonymous, 401) == "invalid_client"
-    named = client.post(
-        "introspection_endpoint", {"token": token, "client_id": client.client_id}, authenticate=False
-    )
+    named = client.post("introspection_endpoint", {"token": token, "client_id": client.client_id}, authenticate=False)
     assert error_of(named, 401) == "invalid_client"
     client.client_secret = "wrong"
     assert error_of(client.introspect(token), 401) == "invalid_client"
@@ -143,7 +139,7 @@ def test_a_token_dies_with_what_it_rests_on(
     client: RelyingParty,
     tokens: dict[str, str],
     person: Person,
-    happening: Callable[[Server, Person], None],
+    happening: Happening,
 ) -> None:
     assert client.is_active(tokens["access_token"])
     happening(server, person)

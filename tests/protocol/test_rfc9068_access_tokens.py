@@ -93,9 +93,7 @@ def test_two_audiences_are_a_list(client: RelyingParty, browser: Browser, person
 
 
 @pytest.mark.parametrize("alg", ["PS256", "ES256", "EdDSA"])
-def test_an_api_chooses_its_algorithm_and_lifetime(
-    server: Server, browser: Browser, person: Person, alg: str
-) -> None:
+def test_an_api_chooses_its_algorithm_and_lifetime(server: Server, browser: Browser, person: Person, alg: str) -> None:
     scope = f"box:{secrets.token_hex(4)}"
     audience = server.create_api({scope: "Open it"}, signing_alg=alg, token_lifetime=60)
     party = server.create_client(scope=scope)

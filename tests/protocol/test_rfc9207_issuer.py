@@ -13,9 +13,7 @@ def test_in_success_and_failure(
     mode = response_mode or "query"
     request = relying_party.authorization_request("openid", response_mode=response_mode)
     success = browser.callback(request.url, person)
-    refusal = relying_party.authorization_request(
-        "openid", response_mode=response_mode, prompt="none", max_age="0"
-    )
+    refusal = relying_party.authorization_request("openid", response_mode=response_mode, prompt="none", max_age="0")
     for callback, expected in ((success, "code"), (browser.callback(refusal.url), "error")):
         assert callback.mode == mode
         assert expected in callback.params

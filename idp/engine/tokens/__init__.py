@@ -7,11 +7,10 @@ from idp.engine.tokens.authorization import Authorization
 from idp.engine.tokens.authorization_code import (
     AuthorizationCode,
     AuthorizationCodes,
-    CodeReused,
     UnknownCode,
 )
 from idp.engine.tokens.claims import PERSON_CLAIMS, userinfo_claims
-from idp.engine.tokens.errors import InvalidGrant, InvalidScope, InvalidTarget, TokenRefused
+from idp.engine.tokens.errors import CodeReused, InvalidGrant, InvalidScope, InvalidTarget, TokenRefused
 from idp.engine.tokens.families import Families, Family
 from idp.engine.tokens.id_token import IdTokens, half_hash
 from idp.engine.tokens.refresh_token import PresentedToken, Refresh, RefreshTokens

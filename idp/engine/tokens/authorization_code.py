@@ -13,7 +13,7 @@ from idp.core.clock import from_timestamp, timestamp
 from idp.core.crypto import sha256_hex
 from idp.core.randomness import new_id, new_token
 from idp.engine.tokens.authorization import Authorization
-from idp.engine.tokens.errors import InvalidGrant
+from idp.engine.tokens.errors import CodeReused, InvalidGrant
 from idp.storage.ephemeral import EphemeralStore
 
 _FRESH, _USED, _REUSED = "fresh", "used", "reused"
@@ -103,14 +103,6 @@ class AuthorizationCodes:
         raw = self._store.get(_key(code_hash))
         if raw is not None:
             self._mark(code_hash, raw, orjson.loads(raw), _REUSED)
-
-
-class CodeReused(InvalidGrant):
-    """A code was presented twice; everything issued from it has to be revoked."""
-
-    def __init__(self, family_id: str) -> None:
-        super().__init__("the authorization code is not valid", "code reused")
-        self.family_id = family_id
 
 
 class UnknownCode(InvalidGrant):

@@ -15,6 +15,14 @@ class InvalidGrant(TokenRefused):
     """The code or refresh token is unknown, used, expired, revoked or someone else's (RFC 6749 §5.2)."""
 
 
+class CodeReused(InvalidGrant):
+    """A code was presented twice; everything issued from it has to be revoked."""
+
+    def __init__(self, family_id: str) -> None:
+        super().__init__("the authorization code is not valid", "code reused")
+        self.family_id = family_id
+
+
 class InvalidScope(TokenRefused):
     """More was asked for than was authorized (RFC 6749 §5.2)."""
 

@@ -68,7 +68,7 @@ class IdTokens:
         """
         try:
             claims = verify_jwt(
-                self._keyset.verification_keys(),
+                self._keyset.hint_keys(),
                 token,
                 typ=TYP,
                 issuer=self._issuer,

@@ -79,16 +79,14 @@ class RefreshTokens:
             return Refresh.DEAD, family.generation
         if presented.generation == family.generation:
             if not rotate:
-                self._families.touch(family)
-                return Refresh.KEPT, family.generation
+                return Refresh.KEPT if self._families.touch(family) else Refresh.DEAD, family.generation
             if self._families.rotate(family):
                 return Refresh.ROTATED, family.generation + 1
-            # Another process was faster: look at what it left behind.
-            latest = self._families.get(family.id)
-            if latest is None or not latest.is_alive:
-                return Refresh.DEAD, family.generation
-            family = latest
-        return self._repeat_or_reuse(family, presented.generation), family.generation
+        # Spent, perhaps just now by another process: judge by what is stored, not by what was read before.
+        latest = self._families.get(family.id)
+        if latest is None or not latest.is_alive:
+            return Refresh.DEAD, family.generation
+        return self._repeat_or_reuse(latest, presented.generation), latest.generation
 
     def _repeat_or_reuse(self, family: Family, generation: int) -> Refresh:
         is_predecessor = generation == family.generation - 1

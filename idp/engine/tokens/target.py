@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from idp.engine.tokens.errors import InvalidTarget
+from idp.engine.tokens.errors import InvalidScope, InvalidTarget
 from idp.identity.access.scopes import STANDARD_SCOPES
 from idp.identity.clients.resource_servers import ResourceServer, ResourceServers
 
@@ -43,18 +43,18 @@ class Targets:
     def resolve(
         self,
         scopes: Sequence[str],
-        authorized: Sequence[str] = (),
+        authorized: Sequence[str] | None = None,
         requested: Sequence[str] = (),
     ) -> Target:
         """The target of one access token.
 
-        `authorized` are the resources of the authorization request, `requested` those of the token request,
-        which can only narrow. Raises InvalidTarget.
+        `authorized` are the resources of the authorization request, `requested` those of the token request. What a
+        person authorized can only be narrowed; None means that the client acts for itself. Raises InvalidTarget.
         """
-        servers = self.servers_for(scopes, authorized)
+        servers = self.servers_for(scopes, authorized or ())
         if requested:
             wanted = [self.lookup(resource) for resource in requested]
-            if authorized or servers:
+            if authorized is not None or servers:
                 known = {server.audience for server in servers}
                 outside = [server.audience for server in wanted if server.audience not in known]
                 if outside:
@@ -74,18 +74,23 @@ class Targets:
     def _combined(
         self, audience: tuple[str, ...], scopes: tuple[str, ...], servers: Sequence[ResourceServer]
     ) -> Target:
+        if len({server.token_format for server in servers}) > 1:
+            raise InvalidTarget(
+                "the requested resources take different kinds of token: ask for one at a time",
+                f"formats of {list(audience)}",
+            )
         lifetimes = [server.token_lifetime or self._default_lifetime for server in servers]
         return Target(
             audience=audience,
             scopes=scopes,
             lifetime=min(lifetimes, default=self._default_lifetime),
-            # One API may have its own format and algorithm; several have to share what all understand.
-            format=servers[0].token_format if len(servers) == 1 else "jwt",
+            format=servers[0].token_format if servers else "jwt",
+            # One API may have its own algorithm; several have to share what all understand.
             alg=servers[0].signing_alg if len(servers) == 1 else "RS256",
         )
 
     def servers_for(self, scopes: Sequence[str], resources: Sequence[str]) -> list[ResourceServer]:
-        """The resource servers named, or else those that own the scopes. Raises InvalidTarget."""
+        """The resource servers named, or else the one that owns the scopes. Raises InvalidTarget or InvalidScope."""
         if resources:
             return list({server.audience: server for server in map(self.lookup, resources)}.values())
         servers: dict[str, ResourceServer] = {}
@@ -97,6 +102,12 @@ class Targets:
                     f"scope {scope!r} belongs to {[owner.audience for owner in owners]}",
                 )
             servers.update({owner.audience: owner for owner in owners})
+        if len(servers) > 1:
+            # RFC 9068 §3: a token for all of them would let each of them act at the others.
+            raise InvalidScope(
+                "the requested scopes belong to several resources: name them with the resource parameter",
+                f"scopes of {sorted(servers)}",
+            )
         return list(servers.values())
 
     def _owners(self, scope: str) -> list[ResourceServer]:

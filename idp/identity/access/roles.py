@@ -56,10 +56,10 @@ class Roles:
         if len(description) > LONGEST_DESCRIPTION or not description.isprintable():
             raise Invalid("a role's description is one line of up to 500 characters", "description")
         role = Role(new_id(), name, description, now())
-        with transaction() as session:
+        with transaction() as connection:
             try:
-                with session.begin_nested():
-                    session.execute(
+                with connection.begin_nested():
+                    connection.execute(
                         insert(RoleRow).values(
                             id=role.id, name=name, description=description, created_at=role.created_at
                         )
@@ -71,25 +71,25 @@ class Roles:
 
     def assign(self, user_id: str, role_name: str, *, actor: str = "operator") -> None:
         """Give the user a role; nothing happens if the user holds it. Raises NotFound."""
-        with transaction() as session:
-            if lock_user(session, user_id) is None:
+        with transaction() as connection:
+            if lock_user(connection, user_id) is None:
                 raise NotFound("there is no such user")
-            role_id = session.execute(select(RoleRow.id).where(RoleRow.name == role_name)).scalar_one_or_none()
+            role_id = connection.execute(select(RoleRow.id).where(RoleRow.name == role_name)).scalar_one_or_none()
             if role_id is None:
                 raise NotFound(f"there is no role '{role_name}'")
             key = (RoleAssignment.user_id == user_id, RoleAssignment.role_id == role_id)
-            if session.execute(select(RoleAssignment.role_id).where(*key)).first() is not None:
+            if connection.execute(select(RoleAssignment.role_id).where(*key)).first() is not None:
                 return
-            session.execute(insert(RoleAssignment).values(user_id=user_id, role_id=role_id))
+            connection.execute(insert(RoleAssignment).values(user_id=user_id, role_id=role_id))
             self._audit.record(Event.ROLE_ASSIGNED, actor=actor, user_id=user_id, role=role_name)
 
     def of(self, user_id: str) -> tuple[str, ...]:
         """The names of the user's roles, in alphabetical order."""
-        with reading() as session:
-            return tuple(session.execute(_OF_USER, {"user": user_id}).scalars())
+        with reading() as connection:
+            return tuple(connection.execute(_OF_USER, {"user": user_id}).scalars())
 
     def list(self) -> Sequence[Role]:
         """Every role, in alphabetical order."""
         statement = select(RoleRow.id, RoleRow.name, RoleRow.description, RoleRow.created_at).order_by(RoleRow.name)
-        with reading() as session:
-            return [Role(*row) for row in session.execute(statement)]
+        with reading() as connection:
+            return [Role(*row) for row in connection.execute(statement)]

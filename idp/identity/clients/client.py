@@ -80,6 +80,11 @@ class Client:
         return all(uri.startswith("https://") for uri in self.redirect_uris)
 
     @property
+    def asks_for_consent(self) -> bool:
+        """False for a first-party client, unless anybody could pretend to be it (RFC 8252 §8.6)."""
+        return not self.skip_consent or (self.is_public and not self.has_https_redirects_only)
+
+    @property
     def redirect_uris(self) -> tuple[str, ...]:
         """The registered redirect URIs."""
         return self.metadata.redirect_uris

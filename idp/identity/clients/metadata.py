@@ -76,7 +76,7 @@ class ClientMetadata(BaseModel):
     response_types: Annotated[tuple[str, ...], Field(max_length=50)] = ()
     """What it may ask of the authorization endpoint; follows from the grant types."""
     scope: Annotated[str, Field(max_length=4096)] | None = None
-    """Space-separated scopes the client may ask for; absent means whatever the server allows."""
+    """Space-separated scopes the client may ask for; absent means the standard ones of OpenID Connect."""
     resources: Annotated[tuple[str, ...], Field(max_length=100)] = ()
     """Resource indicators (RFC 8707) the client may ask for; absent means any."""
     token_endpoint_auth_method: AuthMethod = "client_secret_basic"

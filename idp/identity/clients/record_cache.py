@@ -5,7 +5,7 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Generic, TypeVar
 
-from idp.storage.db import db
+from idp.storage.db import holds_connection
 from idp.storage.versions import VersionWatch
 
 T = TypeVar("T")
@@ -41,7 +41,7 @@ class RecordCache(Generic[T]):
                 return None
             generation = self._generation
         # Inside an open transaction we would read its snapshot or its uncommitted changes: use, do not keep.
-        is_fresh = not db.session().in_transaction()
+        is_fresh = not holds_connection()
         record = load(key)
         if is_fresh:
             self._keep(key, record, generation)

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
 from idp.core.clock import now
 from idp.core.crypto import Sealer, SecretRing
@@ -53,8 +53,8 @@ class ClientRegistry:
         return self._cache.get(client_id, self._load) if _POSSIBLE_ID.fullmatch(client_id) else None
 
     def _load(self, client_id: str) -> Client | None:
-        with reading() as session:
-            return rows.find_client(session, client_id, self._vault)
+        with reading() as connection:
+            return rows.find_client(connection, client_id, self._vault)
 
     def create(
         self,
@@ -83,20 +83,20 @@ class ClientRegistry:
             "require_pkce": require_pkce,
             "rotate_refresh_tokens": rotate_refresh_tokens,
         }
-        with transaction() as session:
+        with transaction() as connection:
             try:
                 # Asked first, because on PostgreSQL a failed INSERT would end the caller's transaction too.
-                is_taken = rows.lock_client(session, identifier)
+                is_taken = rows.lock_client(connection, identifier)
                 if not is_taken:
-                    rows.insert_client(session, values)
+                    rows.insert_client(connection, values)
             except IntegrityError:
                 is_taken = True
             if is_taken:
                 raise Conflict(f"there is already a client {identifier}")
             if chosen is not None:
-                self._add_secret(session, identifier, checked, chosen)
+                self._add_secret(connection, identifier, checked, chosen)
             client = self._changed(
-                session, identifier, Event.CLIENT_CREATED, actor, name=values["client_name"],
+                connection, identifier, Event.CLIENT_CREATED, actor, name=values["client_name"],
                 auth_method=checked.token_endpoint_auth_method,
             )  # fmt: skip
         self._cache.clear()
@@ -125,27 +125,27 @@ class ClientRegistry:
         }
         values: dict[str, Any] = {name: value for name, value in switches.items() if value is not None}
         new_secret = None
-        with transaction() as session:
-            before = self._locked(session, client_id)
+        with transaction() as connection:
+            before = self._locked(connection, client_id)
             if checked is not None:
                 values |= _columns(checked, client_id)
-                new_secret = self._fit_secrets(session, before, checked)
-            rows.update_client(session, client_id, values)
+                new_secret = self._fit_secrets(connection, before, checked)
+            rows.update_client(connection, client_id, values)
             changes = sorted(_changes(before, checked) | (values.keys() & switches.keys()))
-            client = self._changed(session, client_id, Event.CLIENT_UPDATED, actor, changes=changes)
+            client = self._changed(connection, client_id, Event.CLIENT_UPDATED, actor, changes=changes)
         self._cache.clear()
         return client, new_secret
 
-    def _fit_secrets(self, session: Session, before: Client, metadata: ClientMetadata) -> str | None:
+    def _fit_secrets(self, connection: Connection, before: Client, metadata: ClientMetadata) -> str | None:
         """Make the stored secrets right for a new authentication method; returns a secret made for it."""
         method = metadata.token_endpoint_auth_method
         if method not in SECRET_METHODS:
-            rows.delete_secrets(session, before.client_id)
+            rows.delete_secrets(connection, before.client_id)
             return None
         at = now()
         valid = [stored for stored in before.secrets if stored.is_valid(at)]
         if method != "client_secret_jwt":
-            rows.forget_sealed_secrets(session, before.client_id)
+            rows.forget_sealed_secrets(connection, before.client_id)
             if valid:
                 return None
         elif (
@@ -155,9 +155,9 @@ class ClientRegistry:
         ):
             return None
         # A secret known only by its hash cannot key a MAC, and another algorithm may want a longer one.
-        rows.delete_secrets(session, before.client_id)
+        rows.delete_secrets(connection, before.client_id)
         secret = generate_secret(metadata.token_endpoint_auth_signing_alg)
-        self._add_secret(session, before.client_id, metadata, secret)
+        self._add_secret(connection, before.client_id, metadata, secret)
         return secret
 
     def rotate_secret(self, client_id: str, keep_old_for: int = 0, *, actor: str = "operator") -> str:
@@ -167,62 +167,62 @@ class ClientRegistry:
         """
         if keep_old_for < 0:
             raise Invalid("the time to keep old secrets cannot be negative", "keep_old_for")
-        with transaction() as session:
-            client = self._locked(session, client_id)
+        with transaction() as connection:
+            client = self._locked(connection, client_id)
             if client.token_endpoint_auth_method not in SECRET_METHODS:
                 raise Invalid(
                     f"a client that authenticates by {client.token_endpoint_auth_method} has no secret",
                     "token_endpoint_auth_method",
                 )
-            rows.expire_secrets(session, client_id, now() + timedelta(seconds=keep_old_for))
+            rows.expire_secrets(connection, client_id, now() + timedelta(seconds=keep_old_for))
             secret = generate_secret(client.token_endpoint_auth_signing_alg)
-            self._add_secret(session, client_id, client.metadata, secret)
-            self._changed(session, client_id, Event.CLIENT_SECRET_ROTATED, actor, keep_old_for=keep_old_for)
+            self._add_secret(connection, client_id, client.metadata, secret)
+            self._changed(connection, client_id, Event.CLIENT_SECRET_ROTATED, actor, keep_old_for=keep_old_for)
         self._cache.clear()
         return secret
 
     def set_enabled(self, client_id: str, is_enabled: bool, *, actor: str = "operator") -> Client:
         """Enable or disable a client. Raises NotFound."""
-        with transaction() as session:
-            self._locked(session, client_id)
-            rows.update_client(session, client_id, {"is_enabled": is_enabled})
-            client = self._changed(session, client_id, Event.CLIENT_UPDATED, actor, is_enabled=is_enabled)
+        with transaction() as connection:
+            self._locked(connection, client_id)
+            rows.update_client(connection, client_id, {"is_enabled": is_enabled})
+            client = self._changed(connection, client_id, Event.CLIENT_UPDATED, actor, is_enabled=is_enabled)
         self._cache.clear()
         return client
 
     def delete(self, client_id: str, *, actor: str = "operator") -> None:
         """Delete a client with its secrets, consents and tokens. Raises NotFound."""
-        with transaction() as session:
-            client = self._locked(session, client_id)
-            rows.delete_client(session, client_id)
-            bump(session, VERSION)
+        with transaction() as connection:
+            client = self._locked(connection, client_id)
+            rows.delete_client(connection, client_id)
+            bump(connection, VERSION)
             self._audit.record(Event.CLIENT_DELETED, actor=actor, client_id=client_id, name=client.name)
         self._cache.clear()
 
-    def _locked(self, session: Session, client_id: str) -> Client:
-        if _POSSIBLE_ID.fullmatch(client_id) and rows.lock_client(session, client_id):
-            client = rows.find_client(session, client_id, self._vault)
+    def _locked(self, connection: Connection, client_id: str) -> Client:
+        if _POSSIBLE_ID.fullmatch(client_id) and rows.lock_client(connection, client_id):
+            client = rows.find_client(connection, client_id, self._vault)
             if client is not None:
                 return client
         raise NotFound("there is no such client")
 
-    def _add_secret(self, session: Session, client_id: str, metadata: ClientMetadata, secret: str) -> None:
+    def _add_secret(self, connection: Connection, client_id: str, metadata: ClientMetadata, secret: str) -> None:
         readable = metadata.token_endpoint_auth_method == "client_secret_jwt"
-        rows.insert_secret(session, client_id, self._vault.store(secret, readable=readable))
+        rows.insert_secret(connection, client_id, self._vault.store(secret, readable=readable))
 
-    def _changed(self, session: Session, client_id: str, event: Event, actor: str, **details: Any) -> Client:
+    def _changed(self, connection: Connection, client_id: str, event: Event, actor: str, **details: Any) -> Client:
         """Bump and audit a change, and read the client back as it is now."""
-        bump(session, VERSION)
+        bump(connection, VERSION)
         self._audit.record(event, actor=actor, client_id=client_id, **details)
-        client = rows.find_client(session, client_id, self._vault)
+        client = rows.find_client(connection, client_id, self._vault)
         if client is None:
             raise NotFound("there is no such client")
         return client
 
     def list(self, limit: int = 100, after: str | None = None) -> list[Client]:
         """Up to `limit` clients in the order of their identifiers, beginning behind `after`."""
-        with reading() as session:
-            return rows.page_of_clients(session, limit, after, self._vault)
+        with reading() as connection:
+            return rows.page_of_clients(connection, limit, after, self._vault)
 
 
 def _checked(metadata: ClientMetadata | Mapping[str, Any]) -> ClientMetadata:

@@ -15,7 +15,7 @@ from idp.core.settings import SigningAlgorithm
 from idp.identity.clients.metadata import check_line
 from idp.identity.clients.resource_indicators import canonical_resource, check_resource, equivalent_resources
 from idp.services.audit import AuditTrail
-from idp.storage.db import db, reading, transaction
+from idp.storage.db import holds_connection, reading, transaction
 from idp.storage.tables import ResourceServerRow
 from idp.storage.versions import VersionWatch, bump
 
@@ -112,13 +112,13 @@ class ResourceServers:
         _check(server)
         values = {name: getattr(server, name) for name in ResourceServer.__slots__}
         values |= {"scopes": dict(scopes), "introspection_clients": sorted(server.introspection_clients)}
-        with transaction() as session:
+        with transaction() as connection:
             # The bump comes first: on PostgreSQL its row lock makes two creations take turns.
-            bump(session, VERSION)
+            bump(connection, VERSION)
             taken = ResourceServerRow.audience.in_(equivalent_resources(audience))
-            if session.execute(select(ResourceServerRow.id).where(taken)).first():
+            if connection.execute(select(ResourceServerRow.id).where(taken)).first():
                 raise Conflict(f"there is already a resource server {audience}")
-            session.execute(insert(ResourceServerRow).values(**values))
+            connection.execute(insert(ResourceServerRow).values(**values))
             self._audit.record(
                 Event.RESOURCE_SERVER_CREATED,
                 actor=actor,
@@ -138,7 +138,7 @@ class ResourceServers:
         with self._lock:
             generation = self._generation
         # As in RecordCache: what an open transaction sees may be old or uncommitted, so it is not kept.
-        is_fresh = not db.session().in_transaction()
+        is_fresh = not holds_connection()
         snapshot = _load()
         with self._lock:
             if is_fresh and generation == self._generation:
@@ -152,8 +152,8 @@ class ResourceServers:
 
 
 def _load() -> _Snapshot:
-    with reading() as session:
-        rows = session.execute(select(*_COLUMNS).order_by(ResourceServerRow.audience)).mappings().all()
+    with reading() as connection:
+        rows = connection.execute(select(*_COLUMNS).order_by(ResourceServerRow.audience)).mappings().all()
     servers = tuple(
         ResourceServer(
             **{

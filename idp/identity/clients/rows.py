@@ -4,8 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, false, insert, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Row, bindparam, delete, false, insert, select, update
 
 from idp.core.clock import now
 from idp.identity.clients.client import Client
@@ -40,20 +39,20 @@ _WITH_SECRETS = select(*_CLIENT, *_SECRET).outerjoin(ClientSecret, _OWNED)
 _ONE = _WITH_SECRETS.where(ClientRow.client_id == bindparam("client_id")).order_by(*_NEWEST_FIRST)
 
 
-def find_client(session: Session, client_id: str, vault: SecretVault) -> Client | None:
+def find_client(connection: Connection, client_id: str, vault: SecretVault) -> Client | None:
     """One client with its secrets, in one round trip."""
-    rows = session.execute(_ONE, {"client_id": client_id}).all()
+    rows = connection.execute(_ONE, {"client_id": client_id}).all()
     return _client(rows, vault) if rows else None
 
 
-def page_of_clients(session: Session, limit: int, after: str | None, vault: SecretVault) -> list[Client]:
+def page_of_clients(connection: Connection, limit: int, after: str | None, vault: SecretVault) -> list[Client]:
     """Up to `limit` clients in the order of their identifiers, beginning behind `after`."""
     identifiers = select(ClientRow.client_id).order_by(ClientRow.client_id).limit(limit)
     if after is not None:
         identifiers = identifiers.where(ClientRow.client_id > after)
     statement = _WITH_SECRETS.where(ClientRow.client_id.in_(identifiers))
     groups: dict[str, list[Row[Any]]] = {}
-    for row in session.execute(statement.order_by(ClientRow.client_id, *_NEWEST_FIRST)):
+    for row in connection.execute(statement.order_by(ClientRow.client_id, *_NEWEST_FIRST)):
         groups.setdefault(row.client_id, []).append(row)
     return [_client(rows, vault) for rows in groups.values()]
 
@@ -79,35 +78,35 @@ def _client(rows: Sequence[Row[Any]], vault: SecretVault) -> Client:
     )
 
 
-def lock_client(session: Session, client_id: str) -> bool:
+def lock_client(connection: Connection, client_id: str) -> bool:
     """Make other changes to this client wait until the transaction ends; False if there is no such client.
 
     Needs `transaction()`. SQLite has but one writer and ignores the row lock.
     """
     statement = select(ClientRow.client_id).where(ClientRow.client_id == client_id)
-    return session.execute(statement.with_for_update(key_share=True)).first() is not None
+    return connection.execute(statement.with_for_update(key_share=True)).first() is not None
 
 
-def insert_client(session: Session, values: dict[str, Any]) -> None:
+def insert_client(connection: Connection, values: dict[str, Any]) -> None:
     """Add a client. Raises IntegrityError if the identifier is taken."""
-    session.execute(insert(ClientRow).values(**values))
+    connection.execute(insert(ClientRow).values(**values))
 
 
-def update_client(session: Session, client_id: str, values: dict[str, Any]) -> None:
+def update_client(connection: Connection, client_id: str, values: dict[str, Any]) -> None:
     """Change columns of a client."""
     statement = update(ClientRow).where(ClientRow.client_id == client_id).values(**values, updated_at=now())
-    session.execute(statement.execution_options(synchronize_session=False))
+    connection.execute(statement.execution_options(synchronize_session=False))
 
 
-def delete_client(session: Session, client_id: str) -> None:
+def delete_client(connection: Connection, client_id: str) -> None:
     """Delete a client; its secrets, consents and token families go with it (foreign keys cascade)."""
     statement = delete(ClientRow).where(ClientRow.client_id == client_id)
-    session.execute(statement.execution_options(synchronize_session=False))
+    connection.execute(statement.execution_options(synchronize_session=False))
 
 
-def insert_secret(session: Session, client_id: str, secret: StoredSecret) -> None:
+def insert_secret(connection: Connection, client_id: str, secret: StoredSecret) -> None:
     """Add a secret to a client."""
-    session.execute(
+    connection.execute(
         insert(ClientSecret).values(
             id=secret.id,
             client_id=client_id,
@@ -119,14 +118,14 @@ def insert_secret(session: Session, client_id: str, secret: StoredSecret) -> Non
     )
 
 
-def expire_secrets(session: Session, client_id: str, at: datetime) -> None:
+def expire_secrets(connection: Connection, client_id: str, at: datetime) -> None:
     """Let the client's secrets end at `at` unless they end sooner, and delete those that nobody can use."""
     endless = ClientSecret.expires_at.is_(None)
     usable = (ClientSecret.expires_at > now()) | endless if at > now() else false()
     still_valid = select(ClientSecret.id).where(ClientSecret.client_id == client_id, usable)
-    kept = session.execute(still_valid.order_by(*_NEWEST_FIRST).limit(MAX_SECRETS - 1)).scalars().all()
-    _delete_secrets(session, client_id, except_ids=kept)
-    session.execute(
+    kept = connection.execute(still_valid.order_by(*_NEWEST_FIRST).limit(MAX_SECRETS - 1)).scalars().all()
+    _delete_secrets(connection, client_id, except_ids=kept)
+    connection.execute(
         update(ClientSecret)
         .where(ClientSecret.id.in_(kept), endless | (ClientSecret.expires_at > at))
         .values(expires_at=at)
@@ -134,19 +133,19 @@ def expire_secrets(session: Session, client_id: str, at: datetime) -> None:
     )
 
 
-def delete_secrets(session: Session, client_id: str) -> None:
+def delete_secrets(connection: Connection, client_id: str) -> None:
     """Delete all secrets of a client."""
-    _delete_secrets(session, client_id, except_ids=())
+    _delete_secrets(connection, client_id, except_ids=())
 
 
-def _delete_secrets(session: Session, client_id: str, *, except_ids: Iterable[str]) -> None:
+def _delete_secrets(connection: Connection, client_id: str, *, except_ids: Iterable[str]) -> None:
     statement = delete(ClientSecret).where(
         ClientSecret.client_id == client_id, ClientSecret.id.not_in(list(except_ids))
     )
-    session.execute(statement.execution_options(synchronize_session=False))
+    connection.execute(statement.execution_options(synchronize_session=False))
 
 
-def forget_sealed_secrets(session: Session, client_id: str) -> None:
+def forget_sealed_secrets(connection: Connection, client_id: str) -> None:
     """Keep only the hashes of the client's secrets."""
     statement = update(ClientSecret).where(ClientSecret.client_id == client_id).values(sealed_secret=None)
-    session.execute(statement.execution_options(synchronize_session=False))
+    connection.execute(statement.execution_options(synchronize_session=False))

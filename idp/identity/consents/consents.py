@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, delete, insert, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from idp.core.clock import now
 from idp.core.errors import NotFound
@@ -39,8 +38,18 @@ class Consents:
 
     def get(self, user_id: str, client_id: str) -> Consent | None:
         """What the user allowed this client, if anything."""
-        with reading() as session:
-            return _load(session, user_id, client_id)
+        with reading() as connection:
+            return _load(connection, user_id, client_id)
+
+    def hold(self, user_id: str, client_id: str) -> Consent | None:
+        """The same, kept from being withdrawn until the open transaction ends.
+
+        For whoever issues tokens on the strength of it: a withdrawal that comes meanwhile waits, and then takes
+        them along. SQLite has but one writer and needs no row lock.
+        """
+        with transaction() as connection:
+            row = connection.execute(_HELD_PAIR, {"user": user_id, "client": client_id}).first()
+        return None if row is None else _consent(row)
 
     def grant(
         self,
@@ -53,16 +62,16 @@ class Consents:
         """Remember a permission; it is added to what was allowed before. Raises NotFound."""
         added = {"scopes": set(scopes), "resources": set(resources), "claims": set(claims)}
         at = now()
-        with transaction() as session:
+        with transaction() as connection:
             # Two pages of one user that grant at once: the second adds to what the first wrote.
-            if lock_user(session, user_id) is None:
+            if lock_user(connection, user_id) is None:
                 raise NotFound("there is no such user")
-            before = _load(session, user_id, client_id)
+            before = _load(connection, user_id, client_id)
             values = {
                 name: sorted(new if before is None else new | getattr(before, name)) for name, new in added.items()
             }
             if before is not None:
-                session.execute(
+                connection.execute(
                     update(ConsentRow)
                     .where(ConsentRow.user_id == user_id, ConsentRow.client_id == client_id)
                     .values(**values, updated_at=at)
@@ -70,9 +79,9 @@ class Consents:
                 )
             else:
                 exists = select(ClientRow.client_id).where(ClientRow.client_id == client_id)
-                if session.execute(exists).first() is None:
+                if connection.execute(exists).first() is None:
                     raise NotFound("there is no such client")
-                session.execute(
+                connection.execute(
                     insert(ConsentRow).values(
                         user_id=user_id, client_id=client_id, granted_at=at, updated_at=at, **values
                     )
@@ -98,9 +107,9 @@ class Consents:
     def revoke(self, user_id: str, client_id: str) -> bool:
         """Withdraw the permission, and with it every token that rests on it; False if there was none."""
         of_the_pair = (TokenFamily.user_id == user_id, TokenFamily.client_id == client_id)
-        with transaction() as session:
-            lock_user(session, user_id)
-            removed = session.execute(
+        with transaction() as connection:
+            lock_user(connection, user_id)
+            removed = connection.execute(
                 delete(ConsentRow)
                 .where(ConsentRow.user_id == user_id, ConsentRow.client_id == client_id)
                 .returning(ConsentRow.id)
@@ -108,7 +117,7 @@ class Consents:
             ).first()
             if removed is None:
                 return False
-            families = revoke_families(session, "consent_revoked", *of_the_pair)
+            families = revoke_families(connection, "consent_revoked", *of_the_pair)
             self._audit.record(Event.CONSENT_REVOKED, user_id=user_id, client_id=client_id, families=families)
             return True
 
@@ -130,8 +139,8 @@ class Consents:
     def list(self, user_id: str) -> Sequence[Consent]:
         """Everything the user allowed, the latest first."""
         statement = _ALL.where(ConsentRow.user_id == user_id).order_by(ConsentRow.updated_at.desc())
-        with reading() as session:
-            return [_consent(row) for row in session.execute(statement)]
+        with reading() as connection:
+            return [_consent(row) for row in connection.execute(statement)]
 
 
 _table = ConsentRow.__table__.c
@@ -146,10 +155,11 @@ _ALL: Final = select(
 )
 # Built once: building a statement costs more than running it.
 _OF_PAIR: Final = _ALL.where(_table.user_id == bindparam("user"), _table.client_id == bindparam("client"))
+_HELD_PAIR: Final = _OF_PAIR.with_for_update(read=True)
 
 
-def _load(session: Session, user_id: str, client_id: str) -> Consent | None:
-    row = session.execute(_OF_PAIR, {"user": user_id, "client": client_id}).first()
+def _load(connection: Connection, user_id: str, client_id: str) -> Consent | None:
+    row = connection.execute(_OF_PAIR, {"user": user_id, "client": client_id}).first()
     return None if row is None else _consent(row)
 
 

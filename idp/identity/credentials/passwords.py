@@ -22,7 +22,7 @@ from idp.core.settings import PasswordSettings
 from idp.identity.credentials.password_policy import Violation, check, normalize
 from idp.identity.locks import lock_user
 from idp.services.audit import AuditTrail
-from idp.storage.db import db, in_transaction, reading, transaction
+from idp.storage.db import holds_connection, reading, transaction
 from idp.storage.tables import PasswordCredential
 
 PEPPER: Final = "password-pepper"
@@ -86,11 +86,11 @@ class Passwords:
     def store(self, user_id: str, prepared: PreparedPassword, *, actor: str = "operator") -> None:
         """Replace the user's password by one that was prepared. Raises NotFound."""
         values = {"hash": prepared.hash, "pepper_id": prepared.pepper_id, "changed_at": now()}
-        with transaction() as session:
+        with transaction() as connection:
             # The lock also makes two first passwords of one user come one after the other.
-            if lock_user(session, user_id) is None:
+            if lock_user(connection, user_id) is None:
                 raise NotFound("there is no such user")
-            replaced = session.execute(
+            replaced = connection.execute(
                 update(PasswordCredential)
                 .where(PasswordCredential.user_id == user_id)
                 .values(**values)
@@ -98,7 +98,7 @@ class Passwords:
                 .execution_options(synchronize_session=False)
             ).first()
             if replaced is None:
-                session.execute(insert(PasswordCredential).values(user_id=user_id, **values))
+                connection.execute(insert(PasswordCredential).values(user_id=user_id, **values))
             self._audit.record(Event.PASSWORD_SET, actor=actor, user_id=user_id, replaced=replaced is not None)
 
     def verify(self, user_id: str | None, password: str) -> bool:
@@ -137,8 +137,8 @@ class Passwords:
         statement = select(PasswordCredential.hash, PasswordCredential.pepper_id).where(
             PasswordCredential.user_id == (user_id or "")
         )
-        with reading() as session:
-            row = session.execute(statement).first()
+        with reading() as connection:
+            row = connection.execute(statement).first()
         return None if row is None else PreparedPassword(row.hash, row.pepper_id)
 
     def _hash(self, text: str) -> PreparedPassword:
@@ -169,8 +169,8 @@ class Passwords:
                 .returning(PasswordCredential.user_id)
                 .execution_options(synchronize_session=False)
             )
-            with transaction() as session:
-                if session.execute(statement).first() is not None:
+            with transaction() as connection:
+                if connection.execute(statement).first() is not None:
                     self._audit.record(Event.PASSWORD_REHASHED, actor="system", user_id=user_id)
         except Unavailable:
             # The password was right; its hash can be renewed the next time.
@@ -178,7 +178,7 @@ class Passwords:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        if in_transaction() or db.session().in_transaction():
+        if holds_connection():
             raise RuntimeError("a password is never hashed inside a transaction")
         if not self._turns.acquire(timeout=LONGEST_WAIT):
             raise Unavailable("too many passwords are being checked at once")

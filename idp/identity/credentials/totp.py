@@ -43,11 +43,11 @@ class Totp:
         text = _new_seed() if seed is None else _checked_seed(seed)
         credential_id = new_id()
         sealed = self._sealer.seal(text.encode(), _place(credential_id))
-        with transaction() as session:
-            if lock_user(session, user_id) is None:
+        with transaction() as connection:
+            if lock_user(connection, user_id) is None:
                 raise NotFound("there is no such user")
-            session.execute(delete(TotpCredential).where(TotpCredential.user_id == user_id))
-            session.execute(
+            connection.execute(delete(TotpCredential).where(TotpCredential.user_id == user_id))
+            connection.execute(
                 insert(TotpCredential).values(
                     id=credential_id, user_id=user_id, sealed_seed=sealed, last_step=0, confirmed_at=now()
                 )
@@ -60,8 +60,8 @@ class Totp:
         statement = select(TotpCredential.id).where(
             TotpCredential.user_id == user_id, TotpCredential.confirmed_at.is_not(None)
         )
-        with reading() as session:
-            return session.execute(statement).first() is not None
+        with reading() as connection:
+            return connection.execute(statement).first() is not None
 
     def verify(self, user_id: str, code: str) -> bool:
         """True if `code` is the user's, of the current step or a neighbour, and was not accepted before.
@@ -75,8 +75,8 @@ class Totp:
         statement = select(TotpCredential.id, TotpCredential.sealed_seed, TotpCredential.last_step).where(
             TotpCredential.user_id == user_id, TotpCredential.confirmed_at.is_not(None)
         )
-        with reading() as session:
-            row = session.execute(statement).first()
+        with reading() as connection:
+            row = connection.execute(statement).first()
         if row is None:
             return False
         step = self._matching_step(row.id, row.sealed_seed, digits)
@@ -111,8 +111,8 @@ class Totp:
             .returning(TotpCredential.id)
             .execution_options(synchronize_session=False)
         )
-        with transaction() as session:
-            return session.execute(statement).first() is not None
+        with transaction() as connection:
+            return connection.execute(statement).first() is not None
 
 
 def _place(credential_id: str) -> str:

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, ScalarSelect, Select, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Connection, Row, ScalarSelect, Select, bindparam, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
 from idp.core.clock import now, timestamp
 from idp.core.errors import Conflict, Invalid, NotFound
@@ -102,26 +101,26 @@ class Users:
         _check_status(status)
         _check_phone(values, has_number=False)
         user_id, at = new_subject(), now()
-        with transaction() as session:
-            self._ensure_free(session, address)
+        with transaction() as connection:
+            self._ensure_free(connection, address)
             try:
                 # A savepoint: should another process win the race, the surrounding transaction survives.
-                with session.begin_nested():
-                    session.execute(
+                with connection.begin_nested():
+                    connection.execute(
                         insert(UserRow).values(id=user_id, status=status, created_at=at, updated_at=at, **values)
                     )
-                    _insert_email(session, user_id, address, at if verified else None)
+                    _insert_email(connection, user_id, address, at if verified else None)
             except IntegrityError as error:
                 raise Conflict("the e-mail address is taken") from error
             self._audit.record(Event.USER_CREATED, actor=actor, user_id=user_id, status=status)
-            return _require(_load(session, user_id))
+            return _require(_load(connection, user_id))
 
     def get(self, user_id: str) -> User | None:
         """The user of that identifier, whatever the status."""
         if not _is_identifier(user_id):
             return None
-        with reading() as session:
-            return _load(session, user_id)
+        with reading() as connection:
+            return _load(connection, user_id)
 
     def find_by_email(self, raw: str) -> User | None:
         """The user of an address in any spelling; None also for what is not an address at all."""
@@ -130,38 +129,38 @@ class Users:
         except Invalid:
             # Ask the database all the same: an answer without a query would be a quicker one.
             canonical = ""
-        with reading() as session:
-            return _load(session, canonical, _BY_EMAIL)
+        with reading() as connection:
+            return _load(connection, canonical, _BY_EMAIL)
 
     def update(self, user_id: str, *, actor: str = "operator", **claims: Any) -> User:
         """Change claims; None clears one. Raises NotFound or Invalid."""
         values = validated_claims(claims)
-        with transaction() as session:
-            user = self._locked(session, user_id)
+        with transaction() as connection:
+            user = self._locked(connection, user_id)
             _check_phone(values, has_number=user.phone_number is not None)
             changed = {name: value for name, value in values.items() if getattr(user, name) != value}
             if not changed:
                 return user
-            session.execute(update(UserRow).where(UserRow.id == user_id).values(**changed, updated_at=now()))
+            connection.execute(update(UserRow).where(UserRow.id == user_id).values(**changed, updated_at=now()))
             self._audit.record(Event.USER_UPDATED, actor=actor, user_id=user_id, fields=sorted(changed))
-            return _require(_load(session, user_id))
+            return _require(_load(connection, user_id))
 
     def change_email(self, user_id: str, email: str, *, verified: bool = False, actor: str = "operator") -> User:
         """Replace the primary address. Raises NotFound, Invalid, or Conflict if it is somebody else's."""
         address = parse_email(email)
         at = now()
-        with transaction() as session:
-            user = self._locked(session, user_id)
-            self._ensure_free(session, address, but_for=user_id)
-            session.execute(delete(UserEmail).where(UserEmail.user_id == user_id, UserEmail.is_primary))
+        with transaction() as connection:
+            user = self._locked(connection, user_id)
+            self._ensure_free(connection, address, but_for=user_id)
+            connection.execute(delete(UserEmail).where(UserEmail.user_id == user_id, UserEmail.is_primary))
             try:
-                with session.begin_nested():
-                    _insert_email(session, user_id, address, at if verified else None)
+                with connection.begin_nested():
+                    _insert_email(connection, user_id, address, at if verified else None)
             except IntegrityError as error:
                 raise Conflict("the e-mail address is taken") from error
-            session.execute(update(UserRow).where(UserRow.id == user.id).values(updated_at=at))
+            connection.execute(update(UserRow).where(UserRow.id == user.id).values(updated_at=at))
             self._audit.record(Event.USER_UPDATED, actor=actor, user_id=user_id, fields=["email"], verified=verified)
-            return _require(_load(session, user_id))
+            return _require(_load(connection, user_id))
 
     def mark_email_verified(self, user_id: str, email: str) -> bool:
         """Note that the user reads mail at `email`; False if it is not, or no longer, the user's address."""
@@ -177,10 +176,10 @@ class Users:
             .returning(UserEmail.id)
             .execution_options(synchronize_session=False)
         )
-        with transaction() as session:
-            if session.execute(statement).first() is None:
+        with transaction() as connection:
+            if connection.execute(statement).first() is None:
                 return False
-            session.execute(update(UserRow).where(UserRow.id == user_id).values(updated_at=at))
+            connection.execute(update(UserRow).where(UserRow.id == user_id).values(updated_at=at))
             self._audit.record(Event.USER_UPDATED, user_id=user_id, fields=["email_verified"])
             return True
 
@@ -188,11 +187,11 @@ class Users:
         """Activate, deactivate or suspend to pending. Raises NotFound or Invalid."""
         _check_status(status)
         at = now()
-        with transaction() as session:
-            user = self._locked(session, user_id)
+        with transaction() as connection:
+            user = self._locked(connection, user_id)
             if user.status == status:
                 return user
-            session.execute(
+            connection.execute(
                 update(UserRow)
                 .where(UserRow.id == user_id)
                 .values(status=status, updated_at=at, deactivated_at=at if status == "deactivated" else None)
@@ -204,16 +203,16 @@ class Users:
             else:
                 event = Event.USER_UPDATED
             self._audit.record(event, actor=actor, user_id=user_id, status=status, previous_status=user.status)
-            return _require(_load(session, user_id))
+            return _require(_load(connection, user_id))
 
     def delete(self, user_id: str, *, actor: str = "operator") -> None:
         """Remove the user with credentials, sessions, consents and token families. Raises NotFound.
 
         The identifier is never used again; the audit trail keeps it.
         """
-        with transaction() as session:
-            self._locked(session, user_id)
-            session.execute(delete(UserRow).where(UserRow.id == user_id))
+        with transaction() as connection:
+            self._locked(connection, user_id)
+            connection.execute(delete(UserRow).where(UserRow.id == user_id))
             self._audit.record(Event.USER_DELETED, actor=actor, user_id=user_id)
 
     def list(self, limit: int = 100, after: str | None = None, query: str | None = None) -> Sequence[User]:
@@ -236,21 +235,21 @@ class Users:
                     UserRow.preferred_username.icontains(query, autoescape=True),
                 )
             )
-        with reading() as session:
-            return [_user(row) for row in session.execute(statement)]
+        with reading() as connection:
+            return [_user(row) for row in connection.execute(statement)]
 
-    def _locked(self, session: Session, user_id: str) -> User:
+    def _locked(self, connection: Connection, user_id: str) -> User:
         user = None
-        if _is_identifier(user_id) and lock_user(session, user_id) is not None:
-            user = _load(session, user_id)
+        if _is_identifier(user_id) and lock_user(connection, user_id) is not None:
+            user = _load(connection, user_id)
         if user is None:
             raise NotFound("there is no such user")
         return user
 
     @staticmethod
-    def _ensure_free(session: Session, address: EmailAddress, but_for: str | None = None) -> None:
+    def _ensure_free(connection: Connection, address: EmailAddress, but_for: str | None = None) -> None:
         statement = select(UserEmail.user_id, UserEmail.is_primary).where(UserEmail.canonical == address.canonical)
-        row = session.execute(statement).first()
+        row = connection.execute(statement).first()
         if row is not None and (row.user_id != but_for or not row.is_primary):
             raise Conflict("the e-mail address is taken")
 
@@ -276,8 +275,8 @@ _BY_ID: Final = _ALL.where(UserRow.__table__.c.id == bindparam("key"))
 _BY_EMAIL: Final = _ALL.where(UserRow.__table__.c.id == _owner_of_key())
 
 
-def _load(session: Session, key: str, statement: Select[Any] | None = None) -> User | None:
-    row = session.execute(_BY_ID if statement is None else statement, {"key": key}).first()
+def _load(connection: Connection, key: str, statement: Select[Any] | None = None) -> User | None:
+    row = connection.execute(_BY_ID if statement is None else statement, {"key": key}).first()
     return None if row is None else _user(row)
 
 
@@ -295,8 +294,8 @@ def _require(user: User | None) -> User:
     return user
 
 
-def _insert_email(session: Session, user_id: str, address: EmailAddress, verified_at: datetime | None) -> None:
-    session.execute(
+def _insert_email(connection: Connection, user_id: str, address: EmailAddress, verified_at: datetime | None) -> None:
+    connection.execute(
         insert(UserEmail).values(
             user_id=user_id,
             address=address.address,

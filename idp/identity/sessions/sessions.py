@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, insert, or_, select, update
-from sqlalchemy.orm import Session as DatabaseSession
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, delete, insert, or_, select, update
 
 from idp.core.clock import now
 from idp.core.crypto import sha256_hex
@@ -22,7 +21,7 @@ from idp.core.settings import Settings
 from idp.identity.families import revoke_families
 from idp.identity.locks import lock_user
 from idp.services.audit import AuditTrail
-from idp.storage.db import UtcDateTime, db, reading, transaction
+from idp.storage.db import UtcDateTime, holds_connection, reading, transaction
 from idp.storage.tables import PasswordCredential, SessionRow, TokenFamily, UserRow
 
 SEEN_INTERVAL: Final = timedelta(minutes=1)
@@ -87,9 +86,9 @@ class Sessions:
             "created_at": at,
             **self._proof(auth_time or at, amr, acr, at),
         }
-        with transaction() as session:
-            _ensure_may_sign_in(session, user_id, values["auth_time"])
-            session.execute(insert(SessionRow).values(token_hash=sha256_hex(token), **values))
+        with transaction() as connection:
+            _ensure_may_sign_in(connection, user_id, values["auth_time"])
+            connection.execute(insert(SessionRow).values(token_hash=sha256_hex(token), **values))
             self._audit.record(
                 Event.SESSION_STARTED,
                 actor=f"user:{user_id}",
@@ -108,9 +107,9 @@ class Sessions:
         if not token or len(token) > LONGEST_COOKIE:
             return None
         at = now()
-        may_write = not db.session().in_transaction()
-        with reading() as session:
-            row = session.execute(_BY_TOKEN, {"at": at, "key": sha256_hex(token)}).first()
+        may_write = not holds_connection()
+        with reading() as connection:
+            row = connection.execute(_BY_TOKEN, {"at": at, "key": sha256_hex(token)}).first()
         if row is None:
             return None
         if may_write and row.last_seen_at <= at - self._seen_interval:
@@ -123,19 +122,21 @@ class Sessions:
         """The live session of a `sid`; None if it ended, expired, or belongs to a user who is not active."""
         if not _is_identifier(session_id):
             return None
-        with reading() as session:
-            row = session.execute(_BY_ID, {"at": now(), "key": session_id}).first()
+        with reading() as connection:
+            row = connection.execute(_BY_ID, {"at": now(), "key": session_id}).first()
         return None if row is None else _session(row._mapping)
 
     def hold(self, session_id: str) -> Session | None:
-        """The live session of a `sid`, kept from ending until the open transaction does.
+        """The live session of a `sid`, kept from ending until the open transaction does; notes its use.
 
         For whoever hangs tokens on it: an end that comes meanwhile waits, and then takes them along. SQLite
         has but one writer and needs no row lock.
         """
-        with transaction() as session:
-            held = _BY_ID.with_for_update(read=True, of=SessionRow.__table__)
-            row = session.execute(held, {"key": session_id, "at": now()}).first()
+        at = now()
+        with transaction() as connection:
+            row = connection.execute(_HELD_BY_ID, {"key": session_id, "at": at}).first()
+            if row is not None and row.last_seen_at <= at - self._seen_interval:
+                self._touch(session_id, at)
         return None if row is None else _session(row._mapping)
 
     def reauthenticate(
@@ -146,13 +147,13 @@ class Sessions:
         Raises NotFound if the session is not live, Conflict as `open` does.
         """
         at, token = now(), new_token()
-        with transaction() as session:
-            row = session.execute(_BY_ID, {"at": at, "key": session_id}).first()
+        with transaction() as connection:
+            row = connection.execute(_BY_ID, {"at": at, "key": session_id}).first()
             if row is None:
                 raise NotFound("the session has ended")
             values = {**row._mapping, **self._proof(auth_time or at, amr, acr, at)}
-            _ensure_may_sign_in(session, row.user_id, values["auth_time"])
-            changed = session.execute(
+            _ensure_may_sign_in(connection, row.user_id, values["auth_time"])
+            changed = connection.execute(
                 update(SessionRow)
                 .where(SessionRow.id == session_id, SessionRow.ended_at.is_(None))
                 .values(token_hash=sha256_hex(token), **self._proof(values["auth_time"], values["amr"], acr, at))
@@ -177,10 +178,10 @@ class Sessions:
         False if it had ended before. Reasons `logout` and `switched_account` are the user's own doing;
         any other is audited as a revocation, done by `actor` (default: the system).
         """
-        with transaction() as session:
-            ended = self._end(session, reason, SessionRow.id == session_id)
+        with transaction() as connection:
+            ended = self._end(connection, reason, SessionRow.id == session_id)
             families = revoke_families(
-                session, reason, TokenFamily.session_id == session_id, TokenFamily.offline.is_(False)
+                connection, reason, TokenFamily.session_id == session_id, TokenFamily.offline.is_(False)
             )
             for one_id, user_id in ended:
                 self._record_end(one_id, user_id, reason, families, actor)
@@ -200,12 +201,12 @@ class Sessions:
         `revoke_offline` also revokes every family with offline access: for deactivation and for a changed
         password. Call it after that change, in the same transaction.
         """
-        with transaction() as session:
-            lock_user(session, user_id)
+        with transaction() as connection:
+            lock_user(connection, user_id)
             kept = [] if except_id is None else [SessionRow.id != except_id]
-            ended = self._end(session, reason, SessionRow.user_id == user_id, *kept)
+            ended = self._end(connection, reason, SessionRow.user_id == user_id, *kept)
             families = revoke_families(
-                session, reason, TokenFamily.user_id == user_id, *_doomed(except_id, revoke_offline)
+                connection, reason, TokenFamily.user_id == user_id, *_doomed(except_id, revoke_offline)
             )
             for one_id, _ in ended:
                 self._record_end(one_id, user_id, reason, families, actor)
@@ -227,13 +228,13 @@ class Sessions:
             .returning(SessionRow.id)
             .execution_options(synchronize_session=False)
         )
-        with transaction() as session:
-            return len(session.execute(statement).all())
+        with transaction() as connection:
+            return len(connection.execute(statement).all())
 
     def list(self, user_id: str) -> Sequence[Session]:
         """The user's live sessions, the latest used first."""
-        with reading() as session:
-            rows = session.execute(_OF_USER, {"at": now(), "key": user_id})
+        with reading() as connection:
+            rows = connection.execute(_OF_USER, {"at": now(), "key": user_id})
             return [_session(row._mapping) for row in rows]
 
     def _proof(self, auth_time: datetime, amr: Iterable[str], acr: str, at: datetime) -> dict[str, Any]:
@@ -247,8 +248,8 @@ class Sessions:
         }
 
     def _touch(self, session_id: str, at: datetime) -> None:
-        with transaction() as session:
-            session.execute(
+        with transaction() as connection:
+            connection.execute(
                 update(SessionRow)
                 .where(
                     SessionRow.id == session_id,
@@ -260,7 +261,7 @@ class Sessions:
             )
 
     @staticmethod
-    def _end(session: DatabaseSession, reason: str, *conditions: ColumnElement[bool]) -> Sequence[Row[str, str]]:
+    def _end(connection: Connection, reason: str, *conditions: ColumnElement[bool]) -> Sequence[Row[str, str]]:
         statement = (
             update(SessionRow)
             .where(SessionRow.ended_at.is_(None), *conditions)
@@ -268,7 +269,7 @@ class Sessions:
             .returning(SessionRow.id, SessionRow.user_id)
             .execution_options(synchronize_session=False)
         )
-        return session.execute(statement).all()
+        return connection.execute(statement).all()
 
     def _record_end(self, session_id: str, user_id: str, reason: str, families: int, actor: str | None) -> None:
         if reason in _BY_THE_USER:
@@ -305,18 +306,19 @@ def _live(key: str) -> Select[Any]:
 # Built once: building a statement costs more than running it.
 _BY_TOKEN: Final = _live("token_hash")
 _BY_ID: Final = _live("id")
+_HELD_BY_ID: Final = _BY_ID.with_for_update(read=True, of=SessionRow.__table__)
 _OF_USER: Final = _live("user_id").order_by(SessionRow.__table__.c.last_seen_at.desc())
 
 
-def _ensure_may_sign_in(session: DatabaseSession, user_id: str, auth_time: datetime) -> None:
-    status = lock_user(session, user_id)
+def _ensure_may_sign_in(connection: Connection, user_id: str, auth_time: datetime) -> None:
+    status = lock_user(connection, user_id)
     if status is None:
         raise NotFound("there is no such user")
     if status != "active":
         raise Conflict("the user is not active")
     # A sign-in that was under way when the password changed proved knowledge of the old one.
     changed = select(PasswordCredential.changed_at).where(PasswordCredential.user_id == user_id)
-    changed_at = session.execute(changed).scalar_one_or_none()
+    changed_at = connection.execute(changed).scalar_one_or_none()
     if changed_at is not None and changed_at > auth_time:
         raise Conflict("the password was changed meanwhile")
 

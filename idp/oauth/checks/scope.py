@@ -2,8 +2,8 @@
 
 import re
 
-from idp.identity.access.scopes import STANDARD_SCOPES
 from idp.oauth.checks.draft import Draft
+from idp.oauth.client_scopes import allowed_scopes
 from idp.oauth.errors import InvalidScope
 
 MAX_SCOPES = 100
@@ -17,13 +17,8 @@ def check(draft: Draft) -> None:
     requested = tuple(value for value in requested if value)
     if len(requested) > MAX_SCOPES or not all(_SCOPE_TOKEN.fullmatch(value) for value in requested):
         raise InvalidScope("scope is malformed or too long")
-    allowed = draft.client.scopes
-    granted = tuple(
-        value
-        for value in requested
-        if draft.provider.tokens.targets.is_known_scope(value)
-        and (value in allowed if allowed is not None else value in STANDARD_SCOPES)
-    )
+    is_known = draft.provider.tokens.targets.is_known_scope
+    granted = tuple(value for value in allowed_scopes(draft.client, requested) if is_known(value))
     # OpenID Connect Core §11: without a refresh token, offline_access means nothing.
     if "offline_access" in granted and not draft.client.allows_grant("refresh_token"):
         granted = tuple(value for value in granted if value != "offline_access")

@@ -16,7 +16,7 @@ from idp.services.keys.jws import InvalidToken, verify_jwt
 from idp.web.provider import current_provider
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-ASYMMETRIC = ("RS256", "PS256", "ES256", "EdDSA", "RS384", "RS512", "PS384", "PS512", "ES384", "ES512")
+ASYMMETRIC = ("RS256", "PS256", "ES256", "EdDSA", "Ed25519", "RS384", "RS512", "PS384", "PS512", "ES384", "ES512")
 SYMMETRIC = ("HS256", "HS384", "HS512")
 
 _LEEWAY = 10
@@ -43,10 +43,12 @@ class Assertion:
         instant = timestamp(now())
         if claims.get("iss") != claims.get("sub") or claims.get("sub") != client.client_id:
             raise InvalidClient(detail="assertion: iss and sub have to be the client_id")
-        if claims["exp"] - instant > lifetime + _LEEWAY:
-            raise InvalidClient(detail=f"assertion: exp is more than {lifetime} s away")
-        if isinstance(claims.get("iat"), int) and claims["iat"] > instant + _LEEWAY:
+        issued_at = claims.get("iat", instant)
+        if issued_at > instant + _LEEWAY:
             raise InvalidClient(detail="assertion: iat is in the future")
+        if claims["exp"] - min(issued_at, instant) > lifetime + _LEEWAY:
+            # Also of one that was made long ago and is about to expire: who knows where it has been?
+            raise InvalidClient(detail=f"assertion: it lives longer than {lifetime} s")
         self._check_audience(claims, settings.issuer)
         self._check_replay(claims, instant)
         return True

@@ -7,7 +7,7 @@ from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
 from idp.core.crypto import constant_time_equal
 from idp.core.events import Event
-from idp.engine.tokens import AuthorizationCode, CodeReused, Family, UnknownCode
+from idp.engine.tokens import Authorization, AuthorizationCode, CodeReused, Family, UnknownCode
 from idp.identity.clients.client import Client
 from idp.identity.directory.users import User
 from idp.oauth.errors import InvalidGrant
@@ -31,49 +31,61 @@ class AuthorizationCodeGrant(Grant):
         self._check_verifier(self._code)
         authorization = self._code.authorization
         self._user: User = self.active_user(authorization.user_id)
-        self._target = self.target(authorization.scopes, authorization.resources)
+        self._authorization = authorization.narrowed(self.allowed_now(self._client, authorization))
+        self._target = self.target(self._client, self._authorization.scopes, authorization.resources)
 
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
         """RFC 6749 §4.1.4, OpenID Connect Core §3.1.3.3."""
         tokens = self.provider.tokens
-        authorization = self._code.authorization
+        authorization = self._authorization
         with_refresh_token = self._client.allows_grant("refresh_token")
-        with transaction():
-            self._hold_session()
-            family = tokens.families.create(
-                self._code.family_id,
-                authorization,
-                code_hash=self._code.hash,
-                with_refresh_token=with_refresh_token,
-            )
-            self.provider.audit.record(
-                Event.TOKEN_ISSUED,
-                actor=f"client:{self._client.client_id}",
-                user_id=authorization.user_id,
-                client_id=self._client.client_id,
-                session_id=authorization.session_id,
-                grant_type=self.GRANT_TYPE,
-                family=family.id,
-                scopes=list(authorization.scopes),
-            )
+        family = self._store_family(authorization, with_refresh_token=with_refresh_token)
         self._revoke_if_raced(family)
         access_token = self.issue_access_token(authorization, self._target, family)
-        id_token = None
-        if authorization.is_openid:
-            id_token = tokens.id.issue(
-                self._user,
-                authorization,
-                alg=self._client.metadata.id_token_signed_response_alg,
-                nonce=self._code.nonce,
-                access_token=access_token.value,
-            )
+        id_token = self.issue_id_token(self._client, self._user, authorization, access_token, self._code.nonce)
         refresh_token = tokens.refresh.mint(family, family.generation) if with_refresh_token else None
         return 200, token_body(access_token, refresh_token=refresh_token, id_token=id_token), HEADERS
+
+    def _store_family(self, authorization: Authorization, *, with_refresh_token: bool) -> Family:
+        try:
+            with transaction(), registered_errors():
+                self._hold_session()
+                self._hold_consent()
+                family = self.provider.tokens.families.create(
+                    self._code.family_id,
+                    authorization,
+                    code_hash=self._code.hash,
+                    with_refresh_token=with_refresh_token,
+                )
+                self.provider.audit.record(
+                    Event.TOKEN_ISSUED,
+                    actor=f"client:{self._client.client_id}",
+                    user_id=authorization.user_id,
+                    client_id=self._client.client_id,
+                    session_id=authorization.session_id,
+                    grant_type=self.GRANT_TYPE,
+                    family=family.id,
+                    scopes=list(authorization.scopes),
+                )
+        except InvalidGrant as error:
+            # A store that came back from a crash may give a code out twice; the database does not take it twice.
+            if isinstance(error.__cause__, CodeReused):
+                self._revoke(error.__cause__.family_id, self._client)
+            raise
+        return family
 
     def _hold_session(self) -> None:
         """Tokens hang on a live session, also if it is ended in this very moment (LO3)."""
         if self.provider.sessions.hold(self._code.authorization.session_id or "") is None:
             raise InvalidGrant("the authorization code is not valid", detail="the session has ended")
+
+    def _hold_consent(self) -> None:
+        """Nor are tokens issued that the person has just withdrawn their consent from (TK4)."""
+        if not self._client.asks_for_consent:
+            return
+        remembered = self.provider.consents.hold(self._authorization.user_id, self._client.client_id)
+        if not self.is_consented(self._authorization, remembered):
+            raise InvalidGrant("the authorization code is not valid", detail="consent was withdrawn")
 
     def _redeem(self, value: str, client: Client) -> AuthorizationCode:
         try:

@@ -16,8 +16,10 @@ from idp.engine.tokens import InvalidGrant as GrantRefused
 from idp.engine.tokens import InvalidScope as ScopeRefused
 from idp.engine.tokens import InvalidTarget as TargetRefused
 from idp.identity.clients.client import Client
+from idp.identity.consents.consents import Consent, Consents
 from idp.identity.directory.users import User
 from idp.oauth import client_auth
+from idp.oauth.client_scopes import allowed_scopes
 from idp.oauth.errors import InvalidGrant, InvalidScope, InvalidTarget, UnauthorizedClient
 from idp.oauth.requests import ProtocolRequest
 from idp.web.provider import Provider, current_provider
@@ -47,10 +49,28 @@ class Grant(BaseGrant, TokenEndpointMixin):
         """The `scope` parameter of the token request."""
         return tuple(dict.fromkeys((self.request.payload.data.get("scope") or "").split()))
 
-    def target(self, scopes: tuple[str, ...], authorized: tuple[str, ...] = ()) -> Target:
-        """The resource servers that the token is for. Raises InvalidTarget."""
+    def target(self, client: Client, scopes: tuple[str, ...], authorized: tuple[str, ...] | None = None) -> Target:
+        """The resource servers that the token is for; `authorized` as in `Targets.resolve`. Raises InvalidTarget."""
         with registered_errors():
-            return self.provider.tokens.targets.resolve(scopes, authorized, self.request.payload.resources)
+            target = self.provider.tokens.targets.resolve(scopes, authorized, self.request.payload.resources)
+        issuer = self.provider.settings.issuer
+        # Named, or meant by a scope: a client restricted to some APIs reaches no other.
+        refused = [value for value in target.audience if value != issuer and not client.allows_resource(value)]
+        if refused:
+            raise InvalidTarget("the client may not use the requested resource", detail=f"refused {refused}")
+        return target
+
+    def allowed_now(self, client: Client, authorization: Authorization) -> tuple[str, ...]:
+        """The authorized scopes that the client is still registered for (RT5). Raises InvalidGrant if none is left."""
+        scopes = allowed_scopes(client, authorization.scopes)
+        if not scopes:
+            raise InvalidGrant("the grant is no longer valid", detail="the client has lost all of its scopes")
+        return scopes
+
+    @staticmethod
+    def is_consented(authorization: Authorization, remembered: Consent | None) -> bool:
+        """False if the person has withdrawn what the authorization rests on (TK4)."""
+        return Consents.covers(remembered, authorization.scopes, authorization.resources)
 
     def active_user(self, user_id: str) -> User:
         """The user, if they may still sign in (TK4). Raises InvalidGrant."""
@@ -66,6 +86,25 @@ class Grant(BaseGrant, TokenEndpointMixin):
             target,
             family_id=family.id,
             roles=self.provider.roles.of(authorization.user_id),
+        )
+
+    def issue_id_token(
+        self,
+        client: Client,
+        user: User,
+        authorization: Authorization,
+        access_token: IssuedAccessToken,
+        nonce: str | None = None,
+    ) -> str | None:
+        """The ID token that goes with the access token; None for bare OAuth."""
+        if not authorization.is_openid:
+            return None
+        return self.provider.tokens.id.issue(
+            user,
+            authorization,
+            alg=client.metadata.id_token_signed_response_alg,
+            nonce=nonce,
+            access_token=access_token.value,
         )
 
 

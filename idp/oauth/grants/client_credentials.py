@@ -5,7 +5,7 @@ from typing import Any
 from idp.core.events import Event
 from idp.identity.access.scopes import STANDARD_SCOPES
 from idp.identity.clients.client import Client
-from idp.oauth.errors import InvalidScope, InvalidTarget, UnauthorizedClient
+from idp.oauth.errors import InvalidScope, UnauthorizedClient
 from idp.oauth.grants.base import HEADERS, Grant, token_body
 from idp.storage.db import transaction
 
@@ -23,11 +23,7 @@ class ClientCredentialsGrant(Grant):
             raise UnauthorizedClient("public clients cannot use client credentials")
         self._client: Client = client
         self._scopes = self._granted(client)
-        self._target = self.target(self._scopes)
-        issuer = self.provider.settings.issuer
-        refused = [value for value in self._target.audience if value != issuer and not client.allows_resource(value)]
-        if refused:
-            raise InvalidTarget("the client may not use the requested resource", detail=f"refused {refused}")
+        self._target = self.target(client, self._scopes)
         if not set(self._scopes) <= set(self._target.scopes):
             raise InvalidScope("the scope does not belong to the requested resource")
 

@@ -29,8 +29,8 @@ class RefreshTokenGrant(Grant):
         self._presented: PresentedToken = presented
         self._user = self.active_user(authorization.user_id)
         self._check_consent()
-        self._scopes = self._narrowed(authorization.scopes)
-        self._target = self.target(self._scopes, authorization.resources)
+        self._scopes = self._narrowed(self.allowed_now(self._client, authorization))
+        self._target = self.target(self._client, self._scopes, authorization.resources)
 
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
         """RFC 6749 §6; the ID token as OpenID Connect Core §12.2 has it: no nonce, the same auth_time."""
@@ -39,24 +39,19 @@ class RefreshTokenGrant(Grant):
         family = self._presented.family
         authorization = family.authorization.narrowed(self._scopes)
         access_token = self.issue_access_token(authorization, self._target, family)
-        id_token = None
-        if authorization.is_openid:
-            id_token = tokens.id.issue(
-                self._user,
-                authorization,
-                alg=self._client.metadata.id_token_signed_response_alg,
-                access_token=access_token.value,
-            )
+        id_token = self.issue_id_token(self._client, self._user, authorization, access_token)
         refresh_token = None if generation is None else tokens.refresh.mint(family, generation)
         return 200, token_body(access_token, refresh_token=refresh_token, id_token=id_token), HEADERS
 
     def _advance(self) -> int | None:
         """Use the token; the generation of its successor, or None if the client keeps the one it has."""
         family = self._presented.family
+        outcome, generation = Refresh.DEAD, 0
         with transaction():
-            outcome, generation = self.provider.tokens.refresh.advance(
-                self._presented, rotate=self._client.rotate_refresh_tokens
-            )
+            if self._session_allows():
+                outcome, generation = self.provider.tokens.refresh.advance(
+                    self._presented, rotate=self._client.rotate_refresh_tokens
+                )
             if outcome is Refresh.REUSED:
                 self.provider.tokens.families.revoke(family.id, "refresh_token_reused")
                 self._record(Event.TOKEN_REUSED)
@@ -69,6 +64,13 @@ class RefreshTokenGrant(Grant):
             raise InvalidGrant(_NOT_VALID, detail="expired or revoked")
         return None if outcome is Refresh.KEPT else generation
 
+    def _session_allows(self) -> bool:
+        """Without offline access the tokens end with the browser session (OpenID Connect Core §11)."""
+        authorization = self._presented.family.authorization
+        if authorization.is_offline:
+            return True
+        return self.provider.sessions.hold(authorization.session_id or "") is not None
+
     def _narrowed(self, authorized: tuple[str, ...]) -> tuple[str, ...]:
         """RFC 6749 §6: the same scope or less."""
         requested = self.requested_scopes()
@@ -78,12 +80,11 @@ class RefreshTokenGrant(Grant):
 
     def _check_consent(self) -> None:
         """Consent that was withdrawn ends the access (TK4), also if the withdrawal and this request race."""
-        if self._client.skip_consent:
+        if not self._client.asks_for_consent:
             return
         authorization = self._presented.family.authorization
-        consents = self.provider.consents
-        remembered = consents.get(authorization.user_id, self._client.client_id)
-        if not consents.covers(remembered, authorization.scopes, authorization.resources):
+        remembered = self.provider.consents.get(authorization.user_id, self._client.client_id)
+        if not self.is_consented(authorization, remembered):
             raise InvalidGrant(_NOT_VALID, detail="consent was withdrawn")
 
     def _record(self, event: Event, **details: bool) -> None:

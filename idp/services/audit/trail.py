@@ -111,8 +111,8 @@ class AuditTrail:
             "details": {_clean(name): _checked(name, value, _DEEPEST) for name, value in details.items()},
             **_origin(context or _NOWHERE),
         }
-        with transaction() as session:
-            session.execute(_INSERT, row)
+        with transaction() as connection:
+            connection.execute(_INSERT, row)
 
     def tail(self, limit: int = 100, event: Event | None = None, user_id: str | None = None) -> list[AuditRecord]:
         """The newest events first, at most `limit`, optionally of one kind or about one user."""
@@ -121,8 +121,8 @@ class AuditTrail:
             query = query.where(_table.c.event == event.value)
         if user_id is not None:
             query = query.where(_table.c.user_id == user_id)
-        with reading() as session:
-            return [AuditRecord(**row) for row in session.execute(query).mappings()]
+        with reading() as connection:
+            return [AuditRecord(**row) for row in connection.execute(query).mappings()]
 
 
 def _default_actor(user_id: str | None, client_id: str | None, context: RequestContext | None) -> str:

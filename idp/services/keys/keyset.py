@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from joserfc.jwk import JWKRegistry, Key, KeySet
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 
 from idp.core.crypto import Sealer, SealError
 from idp.core.errors import ConfigurationError, Unavailable
@@ -26,7 +26,13 @@ _rows = SigningKeyRow.__table__
 _versions = ConfigurationVersion.__table__
 _KEYS = (
     select(_rows.c.kid, _rows.c.alg, _rows.c.state, _rows.c.public_jwk, _rows.c.sealed_private_key)
-    .where(_rows.c.state.in_(PUBLISHED_STATES))
+    .where(
+        or_(
+            _rows.c.state.in_(PUBLISHED_STATES),
+            # Retired because its time had come, not withdrawn before that because it leaked.
+            and_(_rows.c.state == "retired", _rows.c.retired_at >= _rows.c.remove_after),
+        )
+    )
     .order_by(_rows.c.published_at, _rows.c.kid)
 )
 _VERSION = select(_versions.c.version).where(_versions.c.name == VERSION_NAME)
@@ -47,6 +53,7 @@ class _Snapshot:
     version: int
     active: Mapping[str, _SealedKey]
     verification: KeySet
+    hints: KeySet
     document: dict[str, Any]
 
 
@@ -93,6 +100,13 @@ class Keyset:
         """The public keys whose signatures are ours: next, active and retiring."""
         return self._current().verification
 
+    def hint_keys(self) -> KeySet:
+        """The same, and keys that have retired in good order: old ID tokens still serve as hints.
+
+        Never a key that was withdrawn.
+        """
+        return self._current().hints
+
     def jwks_document(self) -> dict[str, Any]:
         """The JWK Set (RFC 7517 §5) to publish. Shared: do not change it."""
         return self._current().document
@@ -138,9 +152,9 @@ class Keyset:
         return self._snapshot
 
     def _load(self) -> _Snapshot:
-        with reading() as session:
-            version = session.execute(_VERSION).scalar() or 0
-            rows = session.execute(_KEYS).all()
+        with reading() as connection:
+            version = connection.execute(_VERSION).scalar() or 0
+            rows = connection.execute(_KEYS).all()
         public = {row.kid: self._public_keys.get(row.kid) or _public_key(row.public_jwk) for row in rows}
         active = {
             row.alg: _SealedKey(row.kid, row.alg, row.sealed_private_key)
@@ -150,8 +164,10 @@ class Keyset:
         kids = {key.kid for key in active.values()}
         self._public_keys = public
         self._signers = {kid: signer for kid, signer in self._signers.items() if kid in kids}
-        document = {"keys": [_published_jwk(row.public_jwk) for row in rows]}
-        return _Snapshot(version, active, KeySet(list(public.values())), document)
+        published = [row for row in rows if row.state in PUBLISHED_STATES]
+        document = {"keys": [_published_jwk(row.public_jwk) for row in published]}
+        verification = KeySet([public[row.kid] for row in published])
+        return _Snapshot(version, active, verification, KeySet(list(public.values())), document)
 
     def _open(self, key: _SealedKey) -> LocalSigner:
         with self._lock:

@@ -13,8 +13,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from sqlalchemy import insert, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, insert, select, update
 
 from idp.core.clock import now as current_time
 from idp.core.crypto import Sealer
@@ -96,8 +95,8 @@ class Rotation:
 
     def list_keys(self) -> tuple[KeyInfo, ...]:
         """All keys, retired ones included, the oldest first."""
-        with reading() as session:
-            return tuple(_load(session))
+        with reading() as connection:
+            return tuple(_load(connection))
 
     def ensure(self) -> bool:
         """Give each configured algorithm an active and a next key; True if something was missing.
@@ -107,10 +106,10 @@ class Rotation:
         if not self._missing(self.list_keys()):
             return False
 
-        def fill(session: Session, spares: _Spares, moment: datetime) -> bool:
-            missing = self._missing(_load(session))
+        def fill(connection: Connection, spares: _Spares, moment: datetime) -> bool:
+            missing = self._missing(_load(connection))
             for alg in missing:
-                self._complete(session, alg, spares, moment, "system")
+                self._complete(connection, alg, spares, moment, "system")
             return bool(missing)
 
         return self._change(fill, current_time())
@@ -127,10 +126,10 @@ class Rotation:
         """
         algorithms = self._algorithms(alg)
 
-        def turn(session: Session, spares: _Spares, moment: datetime) -> tuple[KeyInfo, ...]:
+        def turn(connection: Connection, spares: _Spares, moment: datetime) -> tuple[KeyInfo, ...]:
             for name in algorithms:
-                self._turn(session, name, spares, moment, actor, force)
-            return tuple(key for key in _load(session) if key.state == "active" and key.alg in algorithms)
+                self._turn(connection, name, spares, moment, actor, force)
+            return tuple(key for key in _load(connection) if key.state == "active" and key.alg in algorithms)
 
         return self._change(turn, current_time())
 
@@ -141,16 +140,16 @@ class Rotation:
         published. Raises NotFound for an unknown key, Conflict for one that is already retired.
         """
 
-        def withdraw(session: Session, spares: _Spares, moment: datetime) -> None:
-            key = next((key for key in _load(session) if key.kid == kid), None)
+        def withdraw(connection: Connection, spares: _Spares, moment: datetime) -> None:
+            key = next((key for key in _load(connection) if key.kid == kid), None)
             if key is None:
                 raise NotFound(f"there is no signing key {kid}")
             if key.state == "retired":
                 raise Conflict(f"the signing key {kid} is already retired")
-            self._retire(session, key, moment, actor)
+            self._retire(connection, key, moment, actor)
             for alg in self._settings.keys.algorithms:
                 if alg == key.alg:
-                    self._complete(session, alg, spares, moment, actor)
+                    self._complete(connection, alg, spares, moment, actor)
 
         self._change(withdraw, current_time())
 
@@ -163,29 +162,29 @@ class Rotation:
         if not self._is_due(self.list_keys(), moment):
             return False
 
-        def catch_up(session: Session, spares: _Spares, moment: datetime) -> bool:
-            keys = _load(session)
+        def catch_up(connection: Connection, spares: _Spares, moment: datetime) -> bool:
+            keys = _load(connection)
             expired, due = _expired(keys, moment), self._due_for_rotation(keys, moment)
             for key in expired:
-                self._retire(session, key, moment, "system")
+                self._retire(connection, key, moment, "system")
             for alg in due:
-                self._turn(session, alg, spares, moment, "system", force=False)
-            missing = self._missing(_load(session))
+                self._turn(connection, alg, spares, moment, "system", force=False)
+            missing = self._missing(_load(connection))
             for alg in missing:
-                self._complete(session, alg, spares, moment, "system")
+                self._complete(connection, alg, spares, moment, "system")
             return bool(expired or due or missing)
 
         return self._change(catch_up, moment)
 
-    def _change(self, change: Callable[[Session, _Spares, datetime], _T], moment: datetime) -> _T:
+    def _change(self, change: Callable[[Connection, _Spares, datetime], _T], moment: datetime) -> _T:
         spares = _Spares(self._settings.keys.rsa_bits)
         while True:
             spares.start()
             try:
-                with transaction() as session:
+                with transaction() as connection:
                     # First of all, because it is also the lock.
-                    bump(session, VERSION_NAME)
-                    return change(session, spares, moment)
+                    bump(connection, VERSION_NAME)
+                    return change(connection, spares, moment)
             except _KeyNeeded as need:
                 spares.make(need.alg)
 
@@ -225,14 +224,14 @@ class Rotation:
 
     def _turn(
         self,
-        session: Session,
+        connection: Connection,
         alg: SigningAlgorithm,
         spares: _Spares,
         moment: datetime,
         actor: str,
         force: bool,
     ) -> None:
-        current = {key.state: key for key in _load(session) if key.alg == alg}
+        current = {key.state: key for key in _load(connection) if key.alg == alg}
         following, active = current.get("next"), current.get("active")
         if not force and active is not None:
             self._refuse_unless_published(following, alg, moment)
@@ -240,9 +239,9 @@ class Rotation:
             lifetimes = self._settings.lifetimes
             longest = max(lifetimes.access_token, lifetimes.id_token, LONGEST_TOKEN_LIFETIME)
             remove_after = moment + timedelta(seconds=longest) + _STRAGGLERS
-            _set_state(session, active.kid, "retiring", retiring_at=moment, remove_after=remove_after)
+            _set_state(connection, active.kid, "retiring", retiring_at=moment, remove_after=remove_after)
             self._audit.record(Event.KEY_RETIRING, actor=actor, kid=active.kid, alg=alg)
-        self._complete(session, alg, spares, moment, actor)
+        self._complete(connection, alg, spares, moment, actor)
 
     def _refuse_unless_published(self, following: KeyInfo | None, alg: str, moment: datetime) -> None:
         if following is None:
@@ -253,18 +252,20 @@ class Rotation:
                 f"{self._ready_at(following).isoformat()}: verifiers must have had time to fetch it"
             )
 
-    def _complete(self, session: Session, alg: SigningAlgorithm, spares: _Spares, moment: datetime, actor: str) -> None:
+    def _complete(
+        self, connection: Connection, alg: SigningAlgorithm, spares: _Spares, moment: datetime, actor: str
+    ) -> None:
         """Fill the places of an algorithm: next moves up if nothing is active, and a new next is made."""
-        current = {key.state: key.kid for key in _load(session) if key.alg == alg}
+        current = {key.state: key.kid for key in _load(connection) if key.alg == alg}
         if "active" not in current:
-            kid = current.pop("next", None) or self._publish(session, spares.take(alg), moment, actor)
-            _set_state(session, kid, "active", activated_at=moment)
+            kid = current.pop("next", None) or self._publish(connection, spares.take(alg), moment, actor)
+            _set_state(connection, kid, "active", activated_at=moment)
             self._audit.record(Event.KEY_ACTIVATED, actor=actor, kid=kid, alg=alg)
         if "next" not in current:
-            self._publish(session, spares.take(alg), moment, actor)
+            self._publish(connection, spares.take(alg), moment, actor)
 
-    def _publish(self, session: Session, key: GeneratedKey, moment: datetime, actor: str) -> str:
-        session.execute(
+    def _publish(self, connection: Connection, key: GeneratedKey, moment: datetime, actor: str) -> str:
+        connection.execute(
             insert(SigningKeyRow),
             {
                 "kid": key.kid,
@@ -278,8 +279,8 @@ class Rotation:
         self._audit.record(Event.KEY_CREATED, actor=actor, kid=key.kid, alg=key.alg)
         return key.kid
 
-    def _retire(self, session: Session, key: KeyInfo, moment: datetime, actor: str) -> None:
-        _set_state(session, key.kid, "retired", retired_at=moment, sealed_private_key=None)
+    def _retire(self, connection: Connection, key: KeyInfo, moment: datetime, actor: str) -> None:
+        _set_state(connection, key.kid, "retired", retired_at=moment, sealed_private_key=None)
         self._audit.record(Event.KEY_RETIRED, actor=actor, kid=key.kid, alg=key.alg, was=key.state)
 
 
@@ -288,9 +289,9 @@ def sealing_place(kid: str) -> str:
     return f"signing_keys/sealed_private_key/{kid}"
 
 
-def _load(session: Session) -> list[KeyInfo]:
+def _load(connection: Connection) -> list[KeyInfo]:
     query = select(*_INFO_COLUMNS).order_by(_rows.c.published_at, _rows.c.kid)
-    return [KeyInfo(**row) for row in session.execute(query).mappings()]
+    return [KeyInfo(**row) for row in connection.execute(query).mappings()]
 
 
 def _expired(keys: Iterable[KeyInfo], moment: datetime) -> list[KeyInfo]:
@@ -299,5 +300,5 @@ def _expired(keys: Iterable[KeyInfo], moment: datetime) -> list[KeyInfo]:
     ]
 
 
-def _set_state(session: Session, kid: str, state: str, **values: datetime | None) -> None:
-    session.execute(update(SigningKeyRow).where(_rows.c.kid == kid).values(state=state, **values))
+def _set_state(connection: Connection, kid: str, state: str, **values: datetime | None) -> None:
+    connection.execute(update(SigningKeyRow).where(_rows.c.kid == kid).values(state=state, **values))

@@ -5,9 +5,8 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, cast
 
-from sqlalchemy import BindParameter, ColumnElement, Integer, Table, and_, bindparam, case, null, or_
+from sqlalchemy import BindParameter, ColumnElement, Connection, Integer, Table, and_, bindparam, case, null, or_
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningInsert
 
 from idp.storage.db import UtcDateTime
@@ -30,19 +29,19 @@ class Counter:
     delays: tuple[tuple[int, timedelta], ...] = ()
     sliding: bool = False
 
-    def reserve(self, session: Session, key: str, moment: datetime) -> bool:
+    def reserve(self, connection: Connection, key: str, moment: datetime) -> bool:
         """Add one failure unless the counter refuses; True if added. To be called in a write transaction.
 
         Test and addition are one statement on one locked row: however many callers there are, they are
         counted one after another.
         """
         thresholds = tuple(number for number, _ in self.delays)
-        statement = _upsert(session.get_bind().dialect.name, self.limit is None, thresholds, self.sliding)
+        statement = _upsert(connection.dialect.name, self.limit is None, thresholds, self.sliding)
         values: dict[str, Any] = {"at_key": key, "at": moment, "fresh_until": moment + self.memory}
         values.update({f"until_{number}": moment + delay for number, delay in self.delays})
         if self.limit is not None:
             values["most"] = self.limit
-        return session.execute(statement, values).scalar() is not None
+        return connection.execute(statement, values).scalar() is not None
 
 
 @lru_cache(maxsize=32)

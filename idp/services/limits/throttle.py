@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
 
-from sqlalchemy import CursorResult, Table, case, delete, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, CursorResult, Table, case, delete, select, update
 
 from idp.core.clock import now
 from idp.core.settings import Throttle as ThrottleSettings
@@ -69,33 +68,33 @@ class Throttle:
         """
         moment = now()
         try:
-            with transaction() as session, session.begin_nested():
+            with transaction() as connection, connection.begin_nested():
                 # Always in this order: two guesses can wait for one another, but never in a circle.
                 if address:
-                    _reserve(session, self._address, _address_key(address), moment)
+                    _reserve(connection, self._address, _address_key(address), moment)
                 if account:
-                    if not self._account.reserve(session, _account_key(account), moment):
+                    if not self._account.reserve(connection, _account_key(account), moment):
                         raise _Refused(Verdict(False, disabled=True))
-                    _reserve(session, self._device, _device_key(account, device), moment)
+                    _reserve(connection, self._device, _device_key(account, device), moment)
         except _Refused as refusal:
             return refusal.verdict
         return _ALLOWED
 
     def succeeded(self, account: str | None, device: str | None, address: str | None) -> None:
         """The guess was right: forget the failures of the account and device, give back the address's one."""
-        with transaction() as session:
+        with transaction() as connection:
             if address:
-                _give_back(session, _address_key(address), now())
+                _give_back(connection, _address_key(address), now())
             if account:
                 for key in (_account_key(account), _device_key(account, device)):
-                    session.execute(delete(_rows).where(_rows.c.key == key))
+                    connection.execute(delete(_rows).where(_rows.c.key == key))
 
     def unlock(self, account: str) -> None:
         """Forget every failure of an account, on all devices; opens one that was switched off."""
         key = _account_key(account)
-        with transaction() as session:
-            session.execute(delete(_rows).where(_rows.c.key == key))
-            session.execute(delete(_rows).where(_rows.c.key.startswith(key + ":", autoescape=True)))
+        with transaction() as connection:
+            connection.execute(delete(_rows).where(_rows.c.key == key))
+            connection.execute(delete(_rows).where(_rows.c.key.startswith(key + ":", autoescape=True)))
 
     def limited(self, key: str, limit: int, window: int) -> bool:
         """Count one use of `key`; True if there were `limit` already within `window` seconds.
@@ -103,25 +102,25 @@ class Throttle:
         The window starts with the first use. A refused use is not counted.
         """
         counter = Counter(timedelta(seconds=window), limit)
-        with transaction() as session:
-            return not counter.reserve(session, _limit_key(key), now())
+        with transaction() as connection:
+            return not counter.reserve(connection, _limit_key(key), now())
 
     def release(self, key: str) -> None:
         """Give back one use of a `limited` key, for uses that turned out harmless."""
-        with transaction() as session:
-            _give_back(session, _limit_key(key), now())
+        with transaction() as connection:
+            _give_back(connection, _limit_key(key), now())
 
     def is_disabled(self, account: str) -> bool:
         """True if the account is switched off by too many failures."""
         query = select(_rows.c.failures, _rows.c.expires_at).where(_rows.c.key == _account_key(account))
-        with reading() as session:
-            row = session.execute(query).one_or_none()
+        with reading() as connection:
+            row = connection.execute(query).one_or_none()
         return row is not None and row.expires_at > now() and row.failures >= self._disable_after
 
     def purge(self) -> int:
         """Delete counters that no longer count; returns how many."""
-        with transaction() as session:
-            result = session.execute(delete(_rows).where(_rows.c.expires_at <= now()))
+        with transaction() as connection:
+            result = connection.execute(delete(_rows).where(_rows.c.expires_at <= now()))
         return result.rowcount if isinstance(result, CursorResult) else 0
 
 
@@ -140,18 +139,18 @@ def _delays(free: int, first: int, longest: int) -> tuple[tuple[int, timedelta],
     return (*delays, (failure, timedelta(seconds=longest)))
 
 
-def _reserve(session: Session, counter: Counter, key: str, moment: datetime) -> None:
+def _reserve(connection: Connection, counter: Counter, key: str, moment: datetime) -> None:
     """Add one failure. Raises _Refused, saying when to come back."""
-    if counter.reserve(session, key, moment):
+    if counter.reserve(connection, key, moment):
         return
     until = _rows.c.expires_at if counter.limit is not None else _rows.c.blocked_until
-    reopens_at = session.execute(select(until).where(_rows.c.key == key)).scalar_one()
+    reopens_at = connection.execute(select(until).where(_rows.c.key == key)).scalar_one()
     raise _Refused(Verdict(False, max(1, math.ceil((reopens_at - moment).total_seconds()))))
 
 
-def _give_back(session: Session, key: str, moment: datetime) -> None:
+def _give_back(connection: Connection, key: str, moment: datetime) -> None:
     failures = case((_rows.c.failures > 0, _rows.c.failures - 1), else_=0)
-    session.execute(update(_rows).where(_rows.c.key == key, _rows.c.expires_at > moment).values(failures=failures))
+    connection.execute(update(_rows).where(_rows.c.key == key, _rows.c.expires_at > moment).values(failures=failures))
 
 
 def _account_key(account: str) -> str:

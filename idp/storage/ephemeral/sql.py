@@ -8,6 +8,7 @@ from typing import Any, cast
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Connection,
     Executable,
     LargeBinary,
     Table,
@@ -23,7 +24,6 @@ from sqlalchemy import (
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.orm import Session
 
 from idp.core.clock import now
 from idp.storage.db import reading, transaction
@@ -101,61 +101,61 @@ class SqlStore:
 
     def put(self, key: str, value: bytes, ttl: int) -> None:
         """See `EphemeralStore.put`."""
-        with transaction() as session:
-            session.execute(_statements(session).put, _row(key, value, ttl))
+        with transaction() as connection:
+            connection.execute(_statements(connection).put, _row(key, value, ttl))
 
     def put_if_absent(self, key: str, value: bytes, ttl: int) -> bool:
         """See `EphemeralStore.put_if_absent`."""
-        with transaction() as session:
-            stored = session.execute(_statements(session).put_if_absent, _row(key, value, ttl))
+        with transaction() as connection:
+            stored = connection.execute(_statements(connection).put_if_absent, _row(key, value, ttl))
             return stored.first() is not None
 
     def get(self, key: str) -> bytes | None:
         """See `EphemeralStore.get`."""
-        with reading() as session:
-            value: bytes | None = session.execute(_GET, {"k": key, "now": now()}).scalar()
+        with reading() as connection:
+            value: bytes | None = connection.execute(_GET, {"k": key, "now": now()}).scalar()
             return value
 
     def take(self, key: str) -> bytes | None:
         """See `EphemeralStore.take`."""
-        with transaction() as session:
-            row = session.execute(_TAKE, {"k": key}).first()
+        with transaction() as connection:
+            row = connection.execute(_TAKE, {"k": key}).first()
             return row.value if row is not None and row.expires_at > now() else None
 
     def compare_and_set(self, key: str, expected: bytes, value: bytes, ttl: int) -> bool:
         """See `EphemeralStore.compare_and_set`."""
-        with transaction() as session:
-            replaced = session.execute(_COMPARE_AND_SET, {**_row(key, value, ttl), "expected": expected})
+        with transaction() as connection:
+            replaced = connection.execute(_COMPARE_AND_SET, {**_row(key, value, ttl), "expected": expected})
             return replaced.first() is not None
 
     def delete(self, key: str) -> None:
         """See `EphemeralStore.delete`."""
-        with transaction() as session:
-            session.execute(_DELETE, {"k": key})
+        with transaction() as connection:
+            connection.execute(_DELETE, {"k": key})
 
     def increment(self, key: str, ttl: int) -> int:
         """See `EphemeralStore.increment`."""
-        with transaction() as session:
-            return int(session.execute(_statements(session).increment, _row(key, b"1", ttl)).scalar_one())
+        with transaction() as connection:
+            return int(connection.execute(_statements(connection).increment, _row(key, b"1", ttl)).scalar_one())
 
     def purge(self) -> int:
         """See `EphemeralStore.purge`. Works in small transactions, so that nobody waits long for the lock."""
         purged = 0
         while True:
-            with transaction() as session:
-                batch = len(session.execute(_PURGE, {"now": now()}).all())
+            with transaction() as connection:
+                batch = len(connection.execute(_PURGE, {"now": now()}).all())
             purged += batch
             if batch < PURGE_BATCH:
                 return purged
 
     def ping(self) -> None:
         """See `EphemeralStore.ping`."""
-        with reading() as session:
-            session.execute(select(1))
+        with reading() as connection:
+            connection.execute(select(1))
 
 
-def _statements(session: Session) -> _Upserts:
-    return _upserts(session.get_bind().dialect.name)
+def _statements(connection: Connection) -> _Upserts:
+    return _upserts(connection.dialect.name)
 
 
 def _row(key: str, value: bytes, ttl: int) -> dict[str, Any]:

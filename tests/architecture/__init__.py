@@ -1,0 +1,1 @@
+"""The house rules: imports, files, and documentation that says what the code does."""
