@@ -7,7 +7,6 @@ from typing import Any
 
 from docs.generate.markdown import code, table
 from idp.engine.interaction import (
-    ConsentDecision,
     Facts,
     Failure,
     FirstFactor,
@@ -80,8 +79,8 @@ def _prompts() -> Iterator[Case]:
     anew = Progress(authenticated_session_id="session", account_selected=True)
     yield Case("`prompt=login`", "signed in before", _asks("login"), signed_in)
     yield Case("`prompt=login`", "signed in during this request", _asks("login"), signed_in, anew)
-    allowed = Progress(consent=ConsentDecision("alice", ("openid",)))
-    others = Progress(consent=ConsentDecision("bob", ("openid",)))
+    allowed = Progress(consented_user_id="alice")
+    others = Progress(consented_user_id="bob")
     yield Case("`prompt=consent`", _SIGNED_IN, _asks("consent"), signed_in)
     yield Case(
         "`prompt=consent`", "the client needs no consent", _asks("consent"), _with(ALICE, consent_possible=False)

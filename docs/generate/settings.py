@@ -41,11 +41,11 @@ def settings_page() -> str:
 
 def setting_names() -> list[str]:
     """The name of every setting, as in the environment."""
-    return [name for _, rows in _walk(Settings, PREFIX) for name, _, _ in rows]
+    return [name for _, rows in walk(Settings, PREFIX) for name, _, _ in rows]
 
 
 def _sections(model: type[BaseModel], prefix: str, title: str) -> Iterator[str]:
-    for section, rows in _walk(model, prefix):
+    for section, rows in walk(model, prefix):
         heading = section.__name__ if section is not Settings else title
         lead = "" if section is Settings else sentence(section.__doc__)
         body = [(code(name), text, _kind(field), _default(field.default)) for name, field, text in rows]
@@ -53,7 +53,8 @@ def _sections(model: type[BaseModel], prefix: str, title: str) -> Iterator[str]:
         yield table(("setting", "what it does", "value", "default"), body)
 
 
-def _walk(model: type[BaseModel], prefix: str) -> Iterator[tuple[type[BaseModel], list[tuple[str, FieldInfo, str]]]]:
+def walk(model: type[BaseModel], prefix: str) -> Iterator[tuple[type[BaseModel], list[tuple[str, FieldInfo, str]]]]:
+    """Each section with its settings: name, field, description."""
     texts = attribute_docstrings(model)
     rows, inner = [], []
     for name, field in model.model_fields.items():
@@ -64,7 +65,7 @@ def _walk(model: type[BaseModel], prefix: str) -> Iterator[tuple[type[BaseModel]
             rows.append((prefix + name.upper(), field, texts.get(name, "")))
     yield model, rows
     for section, section_prefix in inner:
-        yield from _walk(section, section_prefix)
+        yield from walk(section, section_prefix)
 
 
 def _title(name: str) -> str:

@@ -24,6 +24,11 @@ def new_subject() -> str:
     return str(uuid.uuid4())
 
 
+def is_identifier(text: str) -> bool:
+    """False for what is none of ours, and what a database could not even be asked for (NUL, lone surrogates)."""
+    return 0 < len(text) <= 36 and text.isascii() and text.isprintable()
+
+
 def new_token(bits: int = 256) -> str:
     """An unguessable URL-safe value of at least `bits` bits."""
     return secrets.token_urlsafe(-(-bits // 8))

@@ -22,10 +22,11 @@ from pydantic import (
     model_validator,
 )
 
+from idp.core.environment import PREFIX, read_environment
 from idp.core.errors import ConfigurationError
 
-PREFIX = "IDP_"
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+"""Host names and addresses, without brackets, that never leave the machine."""
 SigningAlgorithm = Literal["RS256", "PS256", "ES256", "EdDSA"]
 
 
@@ -54,7 +55,7 @@ class Lifetimes(_Section):
     """The longest life of a browser session since the last authentication."""
     interaction: int = Field(600, ge=10)
     """How long a person may take to sign in before it starts over."""
-    interaction_restart: int = Field(86400, ge=60)
+    interaction_restart: int = Field(3600, ge=60)
     """How long a late sign-in can still be taken back to its start."""
     client_assertion: int = Field(300, ge=30, le=600)
     """How far ahead the `exp` of a client assertion may lie."""
@@ -139,11 +140,22 @@ class Fetch(_Section):
         return _checked_networks(value)
 
 
+class Retention(_Section):
+    """How long the worker keeps what is over, in days."""
+
+    audit_days: int = Field(400, ge=0)
+    """Age at which audit events are deleted; 0 keeps them for ever."""
+    session_days: int = Field(30, ge=1)
+    """How long a session that is over can still be looked up."""
+    token_family_days: int = Field(7, ge=1)
+    """How long an expired family of tokens still recognises the reuse of its code."""
+
+
 class Features(_Section):
-    """Switches. What is off answers as if it did not exist, and discovery does not mention it."""
+    """Switches. What is off answers as if it did not exist."""
 
     opaque_access_tokens: bool = True
-    """Has no effect yet: each API's own token format decides."""
+    """APIs may take opaque access tokens. Off, none can be registered so, and those that are get JWTs (RFC 9068)."""
 
 
 class Settings(_Section):
@@ -185,6 +197,8 @@ class Settings(_Section):
     """Where the pages' help link leads; also `service_documentation` in discovery."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severity that is logged, to standard error: JSON lines in production."""
+    hsts_include_subdomains: bool = False
+    """Let `Strict-Transport-Security` cover every host below the issuer's too; all of them must speak TLS then."""
     database_pool_size: int = Field(10, ge=1, le=200)
     """PostgreSQL connections each worker process keeps; five more for peaks."""
 
@@ -193,6 +207,7 @@ class Settings(_Section):
     throttle: Throttle = Throttle()
     passwords: PasswordSettings = PasswordSettings()
     fetch: Fetch = Fetch()
+    retention: Retention = Retention()
     features: Features = Features()
 
     @field_validator("issuer")
@@ -205,6 +220,18 @@ class Settings(_Section):
             raise ValueError("must have no query, fragment or user (RFC 8414 §2)")
         if value.endswith("/"):
             raise ValueError("must not end with a slash: the issuer is compared byte by byte")
+        if parts.port == {"http": 80, "https": 443}[parts.scheme]:
+            # Browsers and clients leave it out of Host and Origin, so nothing that they send would match.
+            raise ValueError(f"must not name the default port of {parts.scheme}: leave ':{parts.port}' out")
+        return value
+
+    @field_validator("secret_key", "previous_secret_keys")
+    @classmethod
+    def _secrets_are_words(cls, value: Any) -> Any:
+        for secret in value if isinstance(value, tuple) else (value,):
+            if secret is not None and any(char.isspace() for char in secret.get_secret_value()):
+                # White space separates the former keys, one of which this will be some day.
+                raise ValueError("must not contain white space")
         return value
 
     @field_validator("trusted_proxies")
@@ -267,64 +294,12 @@ def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) ->
     `overrides` win over the environment (command-line options, tests). Raises ConfigurationError with one
     sentence per problem; secrets never appear in it.
     """
-    environ = dict(os.environ if environ is None else environ)
-    values = _from_environment(environ)
+    values = read_environment(Settings, dict(os.environ if environ is None else environ))
     values.update(overrides)
     try:
         return Settings(**values)
     except ValidationError as error:
         raise ConfigurationError("\n".join(_sentences(error))) from None
-
-
-def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    """The `IDP_` variables as (nested) values, with `*_FILE` read. Raises ConfigurationError on unknown keys."""
-    values: dict[str, Any] = {}
-    unknown = []
-    for name, raw in sorted(environ.items()):
-        if not name.startswith(PREFIX):
-            continue
-        path = name[len(PREFIX) :].lower().split("__")
-        if path[-1].endswith("_file") and _field(path) is None:
-            path[-1] = path[-1].removesuffix("_file")
-            if _field(path) is not None:
-                raw = _read_file(name, raw)
-        annotation = _field(path)
-        if annotation is None:
-            unknown.append(name)
-            continue
-        if raw == "":
-            continue
-        target = values
-        for part in path[:-1]:
-            target = target.setdefault(part, {})
-        target[path[-1]] = _split(raw) if "tuple" in str(annotation) else raw
-    if unknown:
-        raise ConfigurationError(
-            "unknown settings: " + ", ".join(unknown) + " (see docs/reference/settings.md for the names)"
-        )
-    return values
-
-
-def _field(path: list[str]) -> Any | None:
-    model: Any = Settings
-    for part in path:
-        fields = getattr(model, "model_fields", None)
-        if not fields or part not in fields:
-            return None
-        model = fields[part].annotation
-    is_section = isinstance(model, type) and issubclass(model, BaseModel)
-    return None if is_section else model
-
-
-def _split(raw: str) -> list[str]:
-    return [item for item in raw.replace(",", " ").split() if item]
-
-
-def _read_file(name: str, path: str) -> str:
-    try:
-        return Path(path).read_text().rstrip("\r\n")
-    except OSError as error:
-        raise ConfigurationError(f"{name} names a file that cannot be read: {error.strerror}: {path}") from None
 
 
 def _sentences(error: ValidationError) -> Iterator[str]:

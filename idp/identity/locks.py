@@ -1,5 +1,7 @@
 """The order of changes to one user."""
 
+from datetime import datetime
+
 from sqlalchemy import Connection, select
 
 from idp.storage.tables import UserRow
@@ -15,3 +17,8 @@ def lock_user(connection: Connection, user_id: str) -> str | None:
     # FOR NO KEY UPDATE: inserting rows that refer to the user (tokens) does not wait for it.
     statement = select(UserRow.status).where(UserRow.id == user_id).with_for_update(key_share=True)
     return connection.execute(statement).scalar_one_or_none()
+
+
+def credential_version(changed_at: datetime) -> str:
+    """The name of one password of a user among all they ever had; renewing its hash does not change it."""
+    return changed_at.isoformat()

@@ -108,7 +108,7 @@ def _answer_silently(authorization_request: AuthorizationRequest) -> Response:
     facts = gather(requirements)
     step = next_step(requirements, facts.progress, facts.facts)
     if step is Step.DONE and facts.session is not None:
-        return _grant(authorization_request, authorization_request.scopes, facts.session.id)
+        return _grant(authorization_request, facts.session.id)
     error = _SILENT.get(step, InteractionRequired)("the request cannot be answered without the person")
     _record(Event.AUTHORIZATION_REFUSED, authorization_request, reason=error.error)
     return response.failure(authorization_request.destination, error)
@@ -138,7 +138,7 @@ def resume() -> ResponseReturnValue:
         return expired_page()
     if failed or session is None:
         return _fail(authorization_request, _failure(interaction))
-    return _grant(authorization_request, _granted_scopes(interaction), session.id)
+    return _grant(authorization_request, session.id)
 
 
 def _recheck_client(authorization_request: AuthorizationRequest) -> None:
@@ -153,11 +153,14 @@ def _recheck_client(authorization_request: AuthorizationRequest) -> None:
         raise PageError("redirect_uri_unknown", detail=f"{uri[:500]!r} is not registered any more", client=client)
 
 
-def _grant(authorization_request: AuthorizationRequest, scopes: tuple[str, ...], session_id: str) -> Response:
+def _grant(authorization_request: AuthorizationRequest, session_id: str) -> Response:
     provider = current_provider()
     session = provider.sessions.get(session_id)
     if session is None:
         return _fail(authorization_request, LoginRequired("the session has ended"))
+    scopes = _consented_scopes(authorization_request, session.user_id)
+    if not scopes:
+        return _fail(authorization_request, ConsentRequired("the person has not allowed any of the scopes"))
     code = provider.tokens.codes.issue(
         Authorization(
             client_id=authorization_request.client_id,
@@ -200,10 +203,14 @@ def _failure(interaction: Interaction) -> OAuthError:
     return BY_CODE[failure.error](failure.description)
 
 
-def _granted_scopes(interaction: Interaction) -> tuple[str, ...]:
-    consent = interaction.progress.consent
-    requested = interaction.requirements.scopes
-    return requested if consent is None else tuple(value for value in requested if value in consent.scopes)
+def _consented_scopes(authorization_request: AuthorizationRequest, user_id: str) -> tuple[str, ...]:
+    """What was asked for, less what the person declined, just now or when last asked."""
+    provider = current_provider()
+    client = provider.clients.get(authorization_request.client_id)
+    if client is not None and not client.asks_for_consent:
+        return authorization_request.scopes
+    consent = provider.consents.get(user_id, authorization_request.client_id)
+    return tuple(scope for scope in authorization_request.scopes if consent and scope in consent.scopes)
 
 
 def _restart_path(draft: Draft) -> str:

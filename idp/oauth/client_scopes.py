@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from idp.identity.access.scopes import STANDARD_SCOPES
+from idp.core.scopes import STANDARD_SCOPES
 from idp.identity.clients.client import Client
 
 

@@ -1,7 +1,7 @@
 """How an authorization response travels: `query` or `form_post`; `fragment` for refusals alone."""
 
 from collections.abc import Mapping
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote
 
 from flask import Response
 
@@ -20,11 +20,9 @@ def send(redirect_uri: str, response_mode: str, members: Mapping[str, str], *, c
 
 
 def with_query(uri: str, members: Mapping[str, str]) -> str:
-    """`uri` with members added to its query, which is kept as it is (RFC 6749 §3.1.2)."""
-    added = _encoded(members)
-    parts = urlsplit(uri)
-    query = f"{parts.query}&{added}" if parts.query else added
-    return urlunsplit(parts._replace(query=query))
+    """`uri` with members added to its query; the rest stays byte for byte as registered (RFC 6749 §3.1.2)."""
+    separator = "" if uri.endswith(("?", "&")) else "&" if "?" in uri else "?"
+    return f"{uri}{separator}{_encoded(members)}"
 
 
 def _encoded(members: Mapping[str, str]) -> str:

@@ -8,8 +8,8 @@ from flask.typing import ResponseReturnValue
 
 from idp.core.events import Event
 from idp.core.settings import LOOPBACK_HOSTS
-from idp.engine.interaction import ConsentDecision, Failure, Step
-from idp.identity.access.scopes import STANDARD_SCOPES
+from idp.engine.interaction import Failure, Step
+from idp.core.scopes import STANDARD_SCOPES
 from idp.identity.sessions.sessions import Session
 from idp.signin.dispatcher import Visit, page
 from idp.storage.db import transaction
@@ -44,11 +44,11 @@ def _allowed(visit: Visit, session: Session) -> ResponseReturnValue:
     required = visit.requirements
     ticked = set(request.form.getlist("scope"))
     scopes = tuple(scope for scope in required.scopes if scope in ticked or not _is_optional(scope))
-    if visit.save(consent=ConsentDecision(session.user_id, scopes)) is None:
-        return visit.to_hub()  # answered in another tab meanwhile
+    declined = tuple(scope for scope in required.scopes if scope not in scopes)
     current_provider().consents.grant(
-        session.user_id, str(required.client_id), scopes, required.resources, required.claims
+        session.user_id, str(required.client_id), scopes, required.resources, required.claims, declined=declined
     )
+    visit.save(consented_user_id=session.user_id)
     return visit.to_hub()
 
 

@@ -1,8 +1,9 @@
 """THE HUB: asks the policy for the next step and sends the browser there. Every page comes back here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
+from types import MappingProxyType
 from typing import Any
 
 from flask import Response, g, redirect, request, url_for
@@ -26,12 +27,22 @@ PAGES = {
 }
 
 
-class Gone(Exception):
-    """The Interaction is unknown, finished, or another browser's."""
+#: The progress of somebody who wants to sign in as somebody else; the present session stays until they have.
+AS_SOMEBODY_ELSE: Mapping[str, Any] = MappingProxyType({
+    "account_selected": True,
+    "selected_user_id": None,
+    "first_factor": None,
+    "authenticated_session_id": None,
+    "consented_user_id": None,
+})  # fmt: skip
 
-    def __init__(self, client: Client | None) -> None:
+
+class Gone(Exception):
+    """The Interaction is unknown or another browser's, or else it is `finished`."""
+
+    def __init__(self, finished: Interaction | None = None) -> None:
         super().__init__("the sign-in is over")
-        self.client = client
+        self.finished = finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +96,8 @@ def start() -> ResponseReturnValue:
 def hub(interaction_id: str) -> ResponseReturnValue:
     """GET /signin/<id>: the next step, whatever it is."""
     interaction = _load(interaction_id)
-    if is_expired(interaction):
+    if is_expired(interaction) and interaction.progress.failure is None:
+        # One that was cancelled is answered, however late: the app waits, and nobody wants to begin again.
         return _redirect(interaction.restart_path)
     gathered = gather(interaction.requirements, interaction.progress)
     step = next_step(interaction.requirements, interaction.progress, gathered.facts)
@@ -94,11 +106,12 @@ def hub(interaction_id: str) -> ResponseReturnValue:
 
 
 def page(
-    step: Step,
+    step: Step, *, late: Callable[[Visit, Step], Visit | None] | None = None
 ) -> Callable[[Callable[[Visit], ResponseReturnValue]], Callable[[str], ResponseReturnValue]]:
     """Decorate the view of one step: it runs only if the policy says that this step is due (LG7).
 
-    Checks the browser's right to the Interaction and, on POST, the CSRF token.
+    Checks the browser's right to the Interaction and, on POST, the CSRF token. A form that comes when another
+    step is due leads to the hub, unless `late`, which is told what is due, returns a Visit to go on with.
     """
 
     def decorate(view: Callable[[Visit], ResponseReturnValue]) -> Callable[[str], ResponseReturnValue]:
@@ -111,9 +124,11 @@ def page(
                 return _redirect(interaction.restart_path)
             gathered = gather(interaction.requirements, interaction.progress)
             due = next_step(interaction.requirements, interaction.progress, gathered.facts)
-            if due is not step:
-                return _redirect(url_for("signin.hub", interaction_id=interaction_id))
-            return view(Visit(interaction, gathered))
+            visit = Visit(interaction, gathered)
+            if due is step:
+                return view(visit)
+            changed = late(visit, due) if late is not None and request.method == "POST" else None
+            return view(changed) if changed is not None else visit.to_hub()
 
         return guarded
 
@@ -133,7 +148,15 @@ def visit_any(view: Callable[[Visit], ResponseReturnValue]) -> Callable[[str], R
 
 def gone(error: Gone) -> Response:
     """The page for an Interaction that cannot be gone on with; it leads back to the app where one is known."""
-    return render_page("signin/expired.html", status=400, client=error.client, start_url=url_for("web.home"))
+    finished = error.finished
+    client_id = finished.requirements.client_id if finished else None
+    return render_page(
+        "signin/expired.html",
+        status=400,
+        client=current_provider().clients.get(client_id) if client_id else None,
+        finished=finished is not None,
+        start_url=finished.restart_path if finished else url_for("web.home"),
+    )
 
 
 def _load(interaction_id: str) -> Interaction:
@@ -141,11 +164,10 @@ def _load(interaction_id: str) -> Interaction:
     provider = current_provider()
     interaction = provider.interactions.load(interaction_id, known_browser_id(provider.settings))
     if interaction is None:
-        raise Gone(None)
+        raise Gone
     g.ui_locales = interaction.requirements.ui_locales
     if interaction.progress.completed:
-        client_id = interaction.requirements.client_id
-        raise Gone(provider.clients.get(client_id) if client_id else None)
+        raise Gone(interaction)
     return interaction
 
 

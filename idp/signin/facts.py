@@ -38,7 +38,7 @@ def gather(requirements: Requirements, progress: Progress | None = None) -> Gath
 
 
 def _consent_is_remembered(requirements: Requirements, client: Client, session: Session | None) -> bool:
-    if session is None:
+    if session is None or not client.identity_is_assured:
         return False
     consents = current_provider().consents
     return consents.covers(

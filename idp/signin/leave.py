@@ -3,9 +3,8 @@
 from flask import redirect
 from flask.typing import ResponseReturnValue
 
-from idp.engine.interaction import Failure, Progress
-from idp.signin.dispatcher import Visit, visit_any
-from idp.web.provider import current_provider
+from idp.engine.interaction import Failure
+from idp.signin.dispatcher import AS_SOMEBODY_ELSE, Visit, visit_any
 
 
 @visit_any
@@ -24,16 +23,5 @@ def restart(visit: Visit) -> ResponseReturnValue:
 @visit_any
 def another_account(visit: Visit) -> ResponseReturnValue:
     """GET /signin/<id>/another-account: sign in as somebody else; the present session stays until then."""
-    current_provider().interactions.update(visit.interaction, **_as_somebody_else())
+    visit.save(**AS_SOMEBODY_ELSE)
     return visit.to_hub()
-
-
-def _as_somebody_else() -> dict[str, object]:
-    blank = Progress()
-    return {
-        "account_selected": True,
-        "selected_user_id": None,
-        "first_factor": blank.first_factor,
-        "authenticated_session_id": None,
-        "consent": None,
-    }

@@ -4,19 +4,21 @@ Whoever asks learns nothing about whether an account exists: the same sentence, 
 for unknown users) and the same throttling for both (LG1).
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from flask import Response, request, url_for
 from flask.typing import ResponseReturnValue
 
 from idp.core.clock import now
-from idp.core.errors import Invalid
+from idp.core.errors import Invalid, Unavailable
 from idp.core.events import Event
 from idp.engine.interaction import FirstFactor, Step
 from idp.identity.directory.emails import canonical_email
 from idp.identity.directory.users import User
-from idp.services.limits.throttle import unknown_account
-from idp.signin.dispatcher import Visit, page
+from idp.services.limits.throttle import Verdict, unknown_account
+from idp.signin.dispatcher import AS_SOMEBODY_ELSE, Visit, page
+from idp.signin.facts import gather
 from idp.signin.sessions import authenticated
 from idp.storage.db import transaction
 from idp.web import texts
@@ -29,15 +31,34 @@ from idp.web.provider import current_provider
 _LONGEST_IDENTIFIER = 320
 
 
-@page(Step.LOGIN)
+def _of_somebody_else(visit: Visit, due: Step) -> Visit | None:
+    """A form that was open while somebody signed in in another tab: whose credentials does it bring?
+
+    Those of another person are looked at, as if "another account" had been chosen; to answer the app with the
+    account of whoever came first would be a surprise. The same person is done already.
+    """
+    if due in (Step.SELECT_ACCOUNT, Step.FAILED) or visit.requirements.subject_hint is not None:
+        return None
+    first = visit.interaction.progress.first_factor
+    present = first.user_id if first else visit.session.user_id if visit.session else None
+    username = _username()
+    user = current_provider().users.find_by_email(username) if username else None
+    if not username or present is None or (user is not None and user.id == present):
+        return None
+    interaction = visit.save(**AS_SOMEBODY_ELSE)
+    return Visit(interaction, gather(interaction.requirements, interaction.progress)) if interaction else None
+
+
+@page(Step.LOGIN, late=_of_somebody_else)
 def login(visit: Visit) -> ResponseReturnValue:
     """GET and POST /signin/<id>/login: e-mail address and password."""
-    return _submitted(visit) if request.method == "POST" else _form(visit)
+    return _submitted(visit) if request.method == "POST" else login_form(visit)
 
 
-def _form(
+def login_form(
     visit: Visit, *, username: str | None = None, errors: tuple[PageError, ...] = (), status: int = 200
 ) -> Response:
+    """The sign-in page."""
     locked = _expected_user(visit)
     suggestion = locked.email if locked else username if username is not None else _suggested(visit)
     return render_page(
@@ -54,7 +75,7 @@ def _form(
 
 
 def _submitted(visit: Visit) -> ResponseReturnValue:
-    username = request.form.get("username", "")[: _LONGEST_IDENTIFIER + 1].strip()
+    username = _username()
     password = request.form.get("password", "")
     errors = []
     if not username:
@@ -62,32 +83,65 @@ def _submitted(visit: Visit) -> ResponseReturnValue:
     if not password:
         errors.append(PageError("password", texts.ENTER_PASSWORD))
     if errors:
-        return _form(visit, username=username, errors=tuple(errors), status=422)
+        return login_form(visit, username=username, errors=tuple(errors), status=422)
     attempt = _Attempt.of(username)
-    verdict = current_provider().throttle.attempt(attempt.account, attempt.device, attempt.address)
+    verdict = _reserve(visit, attempt)
     if not verdict.allowed:
-        _record(Event.SIGN_IN_THROTTLED, attempt, visit, retry_after=verdict.retry_after)
         message = texts.AUTHENTICATOR_OFF if verdict.disabled else texts.too_many_attempts(verdict.retry_after)
-        return _form(visit, username=username, errors=(PageError(None, message),), status=429)
-    # Argon2 runs here, outside any transaction, and also for accounts that do not exist.
-    started_at = now()
-    verified = current_provider().passwords.verify(attempt.user.id if attempt.user else None, password)
-    if attempt.user is None or not verified or not attempt.user.is_active:
-        reason = "password" if not verified else "not_active"
+        return login_form(visit, username=username, errors=(PageError(None, message),), status=429)
+    try:
+        # Argon2 runs here, outside any transaction, and also for accounts that do not exist.
+        started_at = now()
+        credential = current_provider().passwords.verify(attempt.user.id if attempt.user else None, password)
+        if attempt.user is not None and credential is not None and attempt.user.is_active:
+            first = FirstFactor(attempt.user.id, started_at, ("pwd",), credential)
+            return _first_factor_passed(visit, attempt, first) or _changed_meanwhile(visit, username)
+    except Unavailable:
+        # Nobody looked at the guess, or it was right: an overload must not lock people out.
+        with suppress(Unavailable):
+            current_provider().throttle.withdrawn(attempt.account, attempt.device, verdict)
+        raise
+    return _refused(visit, attempt, username, "password" if credential is None else "not_active")
+
+
+def _reserve(visit: Visit, attempt: "_Attempt") -> Verdict:
+    throttle = current_provider().throttle
+    with transaction():
+        verdict = throttle.attempt(attempt.account, attempt.device, attempt.address)
+        if not verdict.allowed:
+            _record(Event.SIGN_IN_THROTTLED, attempt, visit, retry_after=verdict.retry_after)
+    return verdict
+
+
+def _refused(visit: Visit, attempt: "_Attempt", username: str, reason: str) -> ResponseReturnValue:
+    with transaction():
+        current_provider().throttle.failed(attempt.address)
         _record(Event.SIGN_IN_FAILED, attempt, visit, reason=reason if attempt.user else "unknown_user")
-        message = texts.PASSWORD_INCORRECT if _expected_user(visit) else texts.SIGN_IN_FAILED
-        return _form(visit, username=username, errors=(PageError("password", message),), status=422)
-    return _first_factor_passed(visit, attempt, FirstFactor(attempt.user.id, started_at, ("pwd",)))
+    message = texts.PASSWORD_INCORRECT if _expected_user(visit) else texts.SIGN_IN_FAILED
+    return login_form(visit, username=username, errors=(PageError("password", message),), status=422)
 
 
-def _first_factor_passed(visit: Visit, attempt: "_Attempt", first: FirstFactor) -> ResponseReturnValue:
+def _changed_meanwhile(visit: Visit, username: str) -> ResponseReturnValue:
+    return login_form(visit, username=username, errors=(PageError(None, texts.ACCOUNT_CHANGED),), status=409)
+
+
+def _first_factor_passed(visit: Visit, attempt: "_Attempt", first: FirstFactor) -> Response | None:
+    """None if the account changed while the password was being looked at."""
     provider = current_provider()
-    provider.throttle.succeeded(attempt.account, attempt.device, attempt.address)
-    if provider.totp.is_enrolled(first.user_id):
-        # No session yet: the first factor is remembered in this Interaction and opens nothing else (MF1).
-        visit.save(first_factor=first)
-        return visit.to_hub()
-    return authenticated(visit, first)
+
+    def forget_failures() -> None:
+        provider.throttle.succeeded(attempt.account, attempt.device)
+
+    if not provider.totp.is_enrolled(first.user_id):
+        return authenticated(visit, first, settle=forget_failures)
+    forget_failures()
+    # No session yet: the first factor is remembered in this Interaction and opens nothing else (MF1).
+    visit.save(first_factor=first)
+    return visit.to_hub()
+
+
+def _username() -> str:
+    return request.form.get("username", "")[: _LONGEST_IDENTIFIER + 1].strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +193,10 @@ def _suggested(visit: Visit) -> str:
 def _record(
     event: Event, attempt: _Attempt, visit: Visit, *, reason: str | None = None, retry_after: int | None = None
 ) -> None:
-    with transaction():
-        current_provider().audit.record(
-            event,
-            user_id=attempt.user.id if attempt.user else None,
-            client_id=visit.requirements.client_id,
-            reason=reason,
-            retry_after=retry_after,
-        )
+    current_provider().audit.record(
+        event,
+        user_id=attempt.user.id if attempt.user else None,
+        client_id=visit.requirements.client_id,
+        reason=reason,
+        retry_after=retry_after,
+    )

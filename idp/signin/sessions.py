@@ -1,5 +1,7 @@
 """Turning a completed authentication into a browser session."""
 
+from collections.abc import Callable
+
 from flask import Response, request
 
 from idp.core.errors import Conflict, NotFound
@@ -13,25 +15,35 @@ from idp.web.hooks import request_address
 from idp.web.provider import current_provider
 
 
-def authenticated(visit: Visit, first: FirstFactor, *further: str) -> Response:
+def _nothing() -> None:
+    """There is nothing to settle."""
+
+
+def authenticated(
+    visit: Visit, first: FirstFactor, *further: str, settle: Callable[[], None] = _nothing
+) -> Response | None:
     """The person has proven who they are: open or renew the session, note it, go on.
 
     The cookie's value changes at every authentication (SE1). The same person keeps their `sid`; another
-    person gets a new one, and the session that was there ends (AZ6).
+    person gets a new one, and the session that was there ends (AZ6). What else follows from the proof is done
+    by `settle`, in the same transaction. None, and nothing done, if the account was deactivated or its
+    password changed while the page was being answered.
     """
     user_id = first.user_id
     hint = visit.requirements.subject_hint
     if hint not in (None, user_id):
         # OpenID Connect Core §3.1.2.1: somebody else signed in than the client asked for.
+        settle()
         visit.save(failure=Failure("login_required", "another person signed in than the one asked for"))
         return visit.to_hub()
     try:
-        new = _session_for(first, (*first.amr, *further))
+        with transaction():
+            # The session first: it locks the user, and whoever changes a password does that before all else.
+            new = _session_for(first, (*first.amr, *further))
+            settle()
+            _record_sign_in(visit, new)
     except (Conflict, NotFound):
-        # Deactivated, or the password changed, while the page was being answered: start over.
-        visit.save(first_factor=None)
-        return visit.to_hub()
-    _record_sign_in(visit, new)
+        return None
     visit.save(
         first_factor=None,
         account_selected=True,
@@ -47,29 +59,29 @@ def _session_for(first: FirstFactor, methods: tuple[str, ...]) -> NewSession:
     sessions = current_provider().sessions
     existing = current_session()
     amr, acr = amr_of(methods), acr_of(methods)
-    with transaction():
-        if existing is not None and existing.user_id == first.user_id:
-            return NewSession(*sessions.reauthenticate(existing.id, amr, acr, auth_time=first.at))
-        if existing is not None:
-            sessions.end(existing.id, "switched_account")
-        opened = sessions.open(
-            first.user_id,
-            amr,
-            acr,
-            auth_time=first.at,
-            ip_address=request_address(),
-            user_agent=request.user_agent.string or None,
-        )
+    if existing is not None and existing.user_id == first.user_id:
+        renewed = sessions.reauthenticate(existing.id, amr, acr, auth_time=first.at, credential=first.credential)
+        return NewSession(*renewed)
+    if existing is not None:
+        sessions.end(existing.id, "switched_account")
+    opened = sessions.open(
+        first.user_id,
+        amr,
+        acr,
+        auth_time=first.at,
+        credential=first.credential,
+        ip_address=request_address(),
+        user_agent=request.user_agent.string or None,
+    )
     return NewSession(*opened)
 
 
 def _record_sign_in(visit: Visit, new: NewSession) -> None:
-    with transaction():
-        current_provider().audit.record(
-            Event.SIGN_IN_SUCCEEDED,
-            actor=f"user:{new.session.user_id}",
-            user_id=new.session.user_id,
-            client_id=visit.requirements.client_id,
-            session_id=new.session.id,
-            amr=list(new.session.amr),
-        )
+    current_provider().audit.record(
+        Event.SIGN_IN_SUCCEEDED,
+        actor=f"user:{new.session.user_id}",
+        user_id=new.session.user_id,
+        client_id=visit.requirements.client_id,
+        session_id=new.session.id,
+        amr=list(new.session.amr),
+    )

@@ -1,16 +1,23 @@
 """The second factor: a code from an authenticator app (RFC 6238)."""
 
+from contextlib import suppress
+
 from flask import Response, request, url_for
 from flask.typing import ResponseReturnValue
 
+from idp.core.crypto import sha256_hex
+from idp.core.errors import Unavailable
 from idp.core.events import Event
 from idp.engine.interaction import FirstFactor, Step
 from idp.signin.dispatcher import Visit, page
+from idp.signin.login import login_form
 from idp.signin.sessions import authenticated
 from idp.storage.db import transaction
 from idp.web import texts
 from idp.web.pages import PageError, render_page, user_view
 from idp.web.provider import current_provider
+
+_WINDOW_SECONDS = 3600
 
 
 @page(Step.TOTP)
@@ -23,29 +30,66 @@ def totp(visit: Visit) -> ResponseReturnValue:
 
 
 def _submitted(visit: Visit, first: FirstFactor) -> ResponseReturnValue:
-    provider = current_provider()
     code = request.form.get("code", "")[:64].replace(" ", "").replace("-", "")
     if not code:
         return _form(visit, first, texts.ENTER_CODE)
     if not (code.isascii() and code.isdigit() and len(code) == 6):
         return _form(visit, first, texts.CODE_FORMAT)
-    # Counted before the code is looked at, by this sign-in and by the account (MF3).
-    limits = provider.settings.throttle
-    per_interaction = f"totp:{visit.interaction.id[:32]}"
-    if provider.throttle.limited(per_interaction, limits.totp_tries_per_interaction, 3600):
-        _record(Event.MFA_THROTTLED, visit, first)
+    refused_by = _reserve(visit, first)
+    if refused_by == _by_interaction(visit):
         visit.save(first_factor=None)
         return _form(visit, first, texts.TOO_MANY_CODES, status=429)
-    per_account = f"totp:{first.user_id}"
-    if provider.throttle.limited(per_account, limits.totp_tries_per_hour, 3600):
-        _record(Event.MFA_THROTTLED, visit, first)
-        return _form(visit, first, texts.too_many_attempts(3600), status=429)
-    if not provider.totp.verify(first.user_id, code):
-        _record(Event.MFA_FAILED, visit, first)
+    if refused_by is not None:
+        return _form(visit, first, texts.too_many_attempts(_WINDOW_SECONDS), status=429)
+    try:
+        is_right = _verified(visit, first, code)
+    except Unavailable:
+        # Nobody looked at the code.
+        with suppress(Unavailable), transaction():
+            current_provider().throttle.release(_by_interaction(visit))
+            current_provider().throttle.release(_by_account(first))
+        raise
+    if not is_right:
         return _form(visit, first, texts.CODE_INCORRECT)
-    provider.throttle.release(per_account)
-    _record(Event.MFA_SUCCEEDED, visit, first)
-    return authenticated(visit, first, "otp")
+    response = authenticated(visit, first, "otp")
+    if response is None:
+        visit.save(first_factor=None)
+        return login_form(visit, errors=(PageError(None, texts.ACCOUNT_CHANGED),), status=409)
+    return response
+
+
+def _reserve(visit: Visit, first: FirstFactor) -> str | None:
+    """Count the code before it is looked at, by this sign-in and by the account (MF3); returns what refuses it."""
+    throttle, limits = current_provider().throttle, current_provider().settings.throttle
+    with transaction():
+        if throttle.limited(_by_interaction(visit), limits.totp_tries_per_interaction, _WINDOW_SECONDS):
+            refused_by = _by_interaction(visit)
+        elif throttle.limited(_by_account(first), limits.totp_tries_per_hour, _WINDOW_SECONDS):
+            throttle.release(_by_interaction(visit))
+            refused_by = _by_account(first)
+        else:
+            return None
+        _record(Event.MFA_THROTTLED, visit, first)
+    return refused_by
+
+
+def _verified(visit: Visit, first: FirstFactor, code: str) -> bool:
+    provider = current_provider()
+    with transaction():
+        is_right = provider.totp.verify(first.user_id, code)
+        if is_right:
+            provider.throttle.release(_by_account(first))
+        _record(Event.MFA_SUCCEEDED if is_right else Event.MFA_FAILED, visit, first)
+    return is_right
+
+
+def _by_interaction(visit: Visit) -> str:
+    # The id is a bearer value of this browser: stored hashed.
+    return f"totp:{sha256_hex(visit.interaction.id)}"
+
+
+def _by_account(first: FirstFactor) -> str:
+    return f"totp:{first.user_id}"
 
 
 def _first_factor(visit: Visit) -> FirstFactor | None:
@@ -72,7 +116,4 @@ def _form(visit: Visit, first: FirstFactor, message: object = None, status: int 
 
 
 def _record(event: Event, visit: Visit, first: FirstFactor) -> None:
-    with transaction():
-        current_provider().audit.record(
-            event, user_id=first.user_id, client_id=visit.requirements.client_id, method="totp"
-        )
+    current_provider().audit.record(event, user_id=first.user_id, client_id=visit.requirements.client_id, method="totp")

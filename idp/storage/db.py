@@ -6,37 +6,31 @@ connection at the end; `transaction()` holds the write lock from its beginning a
 """
 
 import sqlite3
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from select import POLLIN, poll
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from flask_sqlalchemy import SQLAlchemy
 from psycopg2 import extensions  # type: ignore[import-untyped]
 from sqlalchemy import Connection, DateTime, Dialect, Engine, MetaData, event
-from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import JSON, TypeDecorator
 
 from idp.core.errors import Unavailable
 from idp.core.settings import Settings
-from idp.storage.patience import Patience
+from idp.storage.patience import Patience, WriterQueue
 
 LOCK_TIMEOUT_SECONDS = 5
 STATEMENT_TIMEOUT_SECONDS = 6
 SILENCE_SECONDS = STATEMENT_TIMEOUT_SECONDS + 1
 """When PostgreSQL has not even said that the statement timed out."""
-PING_AFTER_SECONDS = 30
-"""A connection that was idle for longer is asked whether it still works before it is used."""
-
 _BEHIND = frozenset({"42P01", "42703"})
 """PostgreSQL's codes for a table or column that is not there (yet)."""
 
@@ -89,6 +83,11 @@ db = SQLAlchemy(metadata=Base.metadata)
 
 def engine_options(settings: Settings) -> dict[str, Any]:
     """The `create_engine` options for the configured database. Makes an SQLite file's directory."""
+    # An error carries its statement into the log, and must not carry the values: they are people's data (KY1).
+    return {"hide_parameters": True, **_connection_options(settings)}
+
+
+def _connection_options(settings: Settings) -> dict[str, Any]:
     url = settings.database_url
     if url.startswith("sqlite"):
         path = url.partition(":///")[2]
@@ -122,16 +121,9 @@ def database_url(settings: Settings) -> str:
     return url
 
 
-@dataclass(frozen=True, slots=True)
-class _Database:
-    """An engine, the same for reading, and where the writers of this process queue."""
-
-    writer: Engine
-    reader: Engine
-    queue: "threading.Lock | None"
-
-
-_databases: WeakKeyDictionary[Engine, _Database] = WeakKeyDictionary()
+#: Prepared engines. SQLite has one writer and has the others wait asleep, for longer and longer each time: the threads
+#: of this process queue here instead.
+_writers_queue: WeakKeyDictionary[Engine, WriterQueue | None] = WeakKeyDictionary()
 
 
 def prepare_engine(engine: Engine) -> None:
@@ -139,49 +131,17 @@ def prepare_engine(engine: Engine) -> None:
 
     Call it before the engine's first connection. Calling it again changes nothing.
     """
-    if engine in _databases:
+    if engine in _writers_queue:
         return
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _connect)
         event.listen(engine, "begin", _begin)
-        # SQLite has one writer and lets the others wait asleep, for longer and longer: threads queue here instead.
-        _databases[engine] = _Database(engine, engine, threading.Lock())
+        _writers_queue[engine] = WriterQueue(LOCK_TIMEOUT_SECONDS)
         return
     if engine.dialect.driver == "psycopg2" and not isinstance(extensions.get_wait_callback(), Patience):
         extensions.set_wait_callback(Patience(SILENCE_SECONDS))
-    event.listen(engine, "checkin", _note_end_of_use)
-    event.listen(engine, "checkout", _check_before_use)
-    # A lone SELECT needs no BEGIN and no ROLLBACK, which are a round trip each. Under READ COMMITTED, every
-    # statement has a snapshot of its own anyway.
-    _databases[engine] = _Database(engine, engine.execution_options(isolation_level="AUTOCOMMIT"), None)
-
-
-def _note_end_of_use(_connection: object, record: Any) -> None:
-    record.info["idle_since"] = time.monotonic()
-
-
-def _check_before_use(connection: Any, record: Any, _proxy: object) -> None:
-    """Have the pool replace a connection that died in it.
-
-    Asking the server each time would cost a round trip. A connection that it closed has something to read: the end
-    of the stream, and before that the reason.
-    """
-    if "idle_since" not in record.info:
-        return  # brand-new
-    is_fresh = time.monotonic() - record.info["idle_since"] < PING_AFTER_SECONDS
-    try:
-        if is_fresh and not _has_something_to_read(connection.fileno()):
-            return
-        connection.cursor().execute("SELECT 1")
-        connection.rollback()
-    except Exception as error:
-        raise DisconnectionError("the connection died while it was idle") from error
-
-
-def _has_something_to_read(descriptor: int) -> bool:
-    readable = poll()
-    readable.register(descriptor, POLLIN)
-    return bool(readable.poll(0))
+    watch_pool(engine)
+    _writers_queue[engine] = None
 
 
 def _connect(connection: sqlite3.Connection, _record: object) -> None:
@@ -243,8 +203,8 @@ def transaction() -> Iterator[Connection]:
         yield connection
         return
     with _unavailable_if_down():
-        database = _databases[db.engine]
-        with write_lock_on_begin(), _turn(database.queue), database.writer.begin() as connection:
+        engine = db.engine
+        with write_lock_on_begin(), _turn(_writers_queue[engine]), engine.begin() as connection:
             token = _open.set(connection)
             try:
                 yield connection
@@ -253,16 +213,12 @@ def transaction() -> Iterator[Connection]:
 
 
 @contextmanager
-def _turn(queue: "threading.Lock | None") -> Iterator[None]:
+def _turn(queue: WriterQueue | None) -> Iterator[None]:
     if queue is None:
         yield
         return
-    if not queue.acquire(timeout=LOCK_TIMEOUT_SECONDS):
-        raise Unavailable("the write lock of the database cannot be had")
-    try:
+    with queue.turn():
         yield
-    finally:
-        queue.release()
 
 
 def in_transaction() -> bool:
@@ -285,12 +241,17 @@ def reading() -> Iterator[Connection]:
     if connection is not None:
         yield connection
         return
-    with _unavailable_if_down(), _databases[db.engine].reader.connect() as connection:
+    with _unavailable_if_down(), _connect_for_reading() as connection:
         token = _open.set(connection)
         try:
             yield connection
         finally:
             _open.reset(token)
+
+
+def _connect_for_reading() -> Connection:
+    with autocommit():
+        return db.engine.connect()
 
 
 @contextmanager

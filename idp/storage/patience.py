@@ -1,11 +1,16 @@
-"""How long PostgreSQL may say nothing.
+"""How long we wait for a database that does not answer.
 
-It ends statements that take too long by itself (`statement_timeout`), and the operating system notices a host that is
-gone. Neither helps against a server that is there and silent: stopped, swapping, or behind a firewall that swallows
-packets. So the waiting for its answers is done here, with a limit.
+PostgreSQL ends statements that take too long by itself (`statement_timeout`), and the operating system notices a host
+that is gone. Neither helps against a server that is there and silent: stopped, swapping, or behind a firewall that
+swallows packets. So the waiting for its answers is done here, with a limit.
+
+On both databases, requests that queue up behind the first ones would add their waiting to theirs. So whenever somebody
+has waited in vain, everybody is refused at once for RETRY_SECONDS.
 """
 
 import select
+import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +18,8 @@ from contextvars import ContextVar
 from typing import Any
 
 from psycopg2 import OperationalError, extensions  # type: ignore[import-untyped]
+
+from idp.core.errors import Unavailable
 
 CONNECT_SECONDS = 3.0
 RETRY_SECONDS = 1.0
@@ -33,8 +40,7 @@ def unlimited_patience() -> Iterator[None]:
 class Patience:
     """Waits for psycopg2 connections, up to `seconds` for an answer.
 
-    Once the server has been silent for so long, nobody begins to wait for it for RETRY_SECONDS: requests that queue up
-    behind the first ones would add their waiting to theirs. Raises OperationalError; psycopg2 closes the connection.
+    Raises OperationalError after that; psycopg2 then closes the connection.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -55,3 +61,27 @@ class Patience:
             if not poller.poll(None if _unlimited.get() else max(0, left * 1000)):
                 self._retry_at = time.monotonic() + RETRY_SECONDS
                 raise OperationalError(f"the server has been silent for {seconds:.0f} s")
+
+
+class WriterQueue:
+    """Lets the threads of this process ask for SQLite's write lock one after another, within `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._retry_at = 0.0
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """This thread's turn. Raises Unavailable if it does not come, or if another process keeps the lock."""
+        if not self._lock.acquire(timeout=self._seconds):
+            raise Unavailable("the write lock of the database cannot be had")
+        try:
+            if time.monotonic() < self._retry_at:
+                raise Unavailable("the write lock of the database could not be had a moment ago")
+            yield
+        except sqlite3.OperationalError:
+            self._retry_at = time.monotonic() + RETRY_SECONDS
+            raise
+        finally:
+            self._lock.release()

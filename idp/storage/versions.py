@@ -42,22 +42,30 @@ class VersionWatch:
     def changed(self) -> bool:
         """True once for each change, and the first time. Needs an application context.
 
-        Reads the database at most once per interval. While the database is down, and inside `transaction()`,
-        where an uncommitted version might be seen, nothing counts as changed.
+        Reads the database at most once per interval. While the database is down, while another thread is
+        reading, and inside `transaction()`, where an uncommitted version might be seen, nothing counts as
+        changed: a database that hangs holds up one caller and not all of them.
         """
         if time.monotonic() < self._next_read or in_transaction():
             return False
-        with self._lock:
-            if time.monotonic() < self._next_read:
-                return False
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            return self._read() if time.monotonic() >= self._next_read else False
+        finally:
+            self._lock.release()
+
+    def _read(self) -> bool:
+        try:
+            with reading() as connection:
+                version = connection.execute(_READ, {"watched": self._name}).scalar() or 0
+        except Unavailable:
+            return False
+        finally:
+            # Counted from the answer: a read that took longer than the interval is not repeated at once.
             self._next_read = time.monotonic() + self._interval
-            try:
-                with reading() as connection:
-                    version = connection.execute(_READ, {"watched": self._name}).scalar() or 0
-            except Unavailable:
-                return False
-            seen, self._seen = self._seen, version
-            return version != seen
+        seen, self._seen = self._seen, version
+        return version != seen
 
     def forget(self) -> None:
         """Have the next `changed()` say True."""

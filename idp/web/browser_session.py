@@ -33,6 +33,9 @@ def current_session() -> Session | None:
             user = provider.users.get(session.user_id)
             if user is None or not user.is_active:
                 session = None
+            else:
+                # For the pages; asked for here because a page that reports a fault must not ask again.
+                g.user_locales = (user.locale,) if user.locale else ()
         g.browser_session = session
     return g.browser_session  # type: ignore[no-any-return]
 

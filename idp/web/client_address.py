@@ -1,10 +1,14 @@
 """The address of whoever is really asking, through trusted proxies only (LG5)."""
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_WITH_PORT = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<v4>[0-9.]+))(?::[0-9]{1,5})?")
 
 
 @lru_cache(maxsize=8)
@@ -15,22 +19,26 @@ def _networks(cidrs: tuple[str, ...]) -> tuple[Network, ...]:
 def client_address(peer: str | None, forwarded_for: Sequence[str], trusted: tuple[str, ...]) -> str | None:
     """Walk `X-Forwarded-For` from the right for as long as the hop before is a trusted proxy.
 
-    A header from an untrusted peer is ignored, however plausible it looks.
+    A header from an untrusted peer is ignored, however plausible it looks. An address is the same in every
+    spelling: an IPv4-mapped IPv6 address (RFC 4291 §2.5.5.2) is the IPv4 address it carries, and ports are dropped.
     """
-    address = peer
-    hops = [hop.strip() for header in forwarded_for for hop in header.split(",")]
-    while hops and address is not None and _is_trusted(address, trusted):
-        hop = hops.pop()
-        try:
-            address = str(ipaddress.ip_address(hop.removeprefix("[").removesuffix("]")))
-        except ValueError:
+    address = _parsed(peer or "")
+    if address is None:
+        return peer  # a Unix socket, perhaps
+    hops = [hop for header in forwarded_for for hop in header.split(",")]
+    while hops and any(address in network for network in _networks(trusted)):
+        hop = _parsed(hops.pop())
+        if hop is None:
             break
-    return address
+        address = hop
+    return str(address)
 
 
-def _is_trusted(address: str, trusted: tuple[str, ...]) -> bool:
+def _parsed(text: str) -> Address | None:
+    """The address in `192.0.2.1`, `192.0.2.1:443`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:443`."""
+    match = _WITH_PORT.fullmatch(text.strip())
     try:
-        parsed = ipaddress.ip_address(address)
+        address = ipaddress.ip_address((match["v6"] or match["v4"]) if match else text.strip())
     except ValueError:
-        return False
-    return any(parsed in network for network in _networks(trusted))
+        return None
+    return getattr(address, "ipv4_mapped", None) or address

@@ -19,6 +19,7 @@ def content_security_policy(nonce: str | None = None) -> str:
 
 def install_headers(app: Flask, settings: Settings, cors_paths: frozenset[str]) -> None:
     """Add the headers to every response, errors included."""
+    transport_security = "max-age=63072000" + ("; includeSubDomains" if settings.hsts_include_subdomains else "")
 
     @app.after_request
     def _headers(response: Response) -> Response:
@@ -26,7 +27,7 @@ def install_headers(app: Flask, settings: Settings, cors_paths: frozenset[str]) 
         headers.setdefault("X-Content-Type-Options", "nosniff")
         headers.setdefault("Referrer-Policy", "same-origin")
         if settings.is_https:
-            headers.setdefault("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
+            headers.setdefault("Strict-Transport-Security", transport_security)
         if "Cache-Control" not in headers:
             headers["Cache-Control"] = "no-store"
         if response.mimetype == "text/html":

@@ -49,8 +49,13 @@ def install_hooks(app: Flask, settings: Settings) -> None:
     issuer_host = urlsplit(settings.issuer).netloc.lower()
     known_hosts = {issuer_host, *(host.lower() for host in settings.allowed_hosts)}
 
+    def is_ours(host: str) -> bool:
+        if host in known_hosts:
+            return True
+        return settings.issuer_is_loopback and urlsplit(f"//{host}").hostname in LOOPBACK_HOSTS
+
     @app.before_request
-    def _begin() -> None:
+    def _begin() -> Response | None:
         g.started = time.perf_counter()
         sent = request.headers.get("X-Request-Id", "")
         g.request_id = sent if _REQUEST_ID.fullmatch(sent) else new_id()
@@ -64,13 +69,12 @@ def install_hooks(app: Flask, settings: Settings) -> None:
                 request_id=g.request_id[:36],
             )
         )
-        host = request.host.lower()
-        if host in known_hosts or request.path in _ANY_HOST:
-            return
-        hostname = urlsplit(f"//{host}").hostname
-        if settings.issuer_is_loopback and hostname in LOOPBACK_HOSTS:
-            return
-        raise BadRequest(f"This server does not answer for the host {host[:200]!r}.")
+        # A host so malformed that no route and no link can be made for it.
+        is_malformed = isinstance(request.routing_exception, BadRequest)
+        if is_malformed or not (request.path in _ANY_HOST or is_ours(request.host.lower())):
+            # In plain text: a page would have links, and links have hosts.
+            return Response(f"This server answers for {settings.issuer} alone.\n", 400, mimetype="text/plain")
+        return None
 
     @app.after_request
     def _end(response: Response) -> Response:

@@ -1,4 +1,4 @@
-"""Which language a page speaks: `ui_locales`, then the cookie, then Accept-Language, then the default."""
+"""Which language a page speaks: `ui_locales`, the person's own, the cookie, Accept-Language, the default."""
 
 from collections.abc import Iterable
 
@@ -22,6 +22,7 @@ def install_locale(app: Flask, settings: Settings) -> None:
         cookie = read_cookie(settings, LOCALE)
         return (
             best_match(g.get("ui_locales", ()))
+            or best_match(g.get("user_locales", ()))
             or (cookie if cookie in LANGUAGES else None)
             or request.accept_languages.best_match(LANGUAGES)
             or settings.default_locale

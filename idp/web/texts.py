@@ -77,6 +77,7 @@ CODE_INCORRECT = lazy_gettext("The code is incorrect. Wait for the next one and 
 TOO_MANY_CODES = lazy_gettext("Too many codes were incorrect. Start again.")
 AUTHENTICATOR_OFF = lazy_gettext("Too many attempts. Ask for help to unlock this way to sign in.")
 ACCOUNT_OFF = lazy_gettext("This account is switched off. Use another account, or ask the people who run this service.")
+ACCOUNT_CHANGED = lazy_gettext("Your account was changed while you were signing in. Sign in again.")
 CHOOSE_DECISION = lazy_gettext("Choose Cancel or Allow")
 
 

@@ -164,6 +164,7 @@ def upgrade() -> None:
         sa.Column("client_id", sa.String(length=255), nullable=False),
         sa.Column("scopes", sa.JSON(), nullable=False),
         sa.Column("resources", sa.JSON(), nullable=False),
+        sa.Column("declined", sa.JSON(), nullable=False),
         sa.Column("claims", sa.JSON(), nullable=False),
         sa.Column("granted_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),

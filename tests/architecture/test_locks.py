@@ -67,7 +67,10 @@ def test_the_locks_agree(lock: str) -> None:
 def test_the_image_has_nothing_to_build_test_or_demonstrate_with() -> None:
     groups = project()["dependency-groups"]
     foreign = {
-        canonicalize_name(Requirement(text).name) for group in groups.values() for text in group if isinstance(text, str)
+        canonicalize_name(Requirement(text).name)
+        for group in groups.values()
+        for text in group
+        if isinstance(text, str)
     }
     assert foreign & pins("requirements.lock").keys() == set()
     environments = re.findall(r"(\S+)/bin/pip install --require-hashes --requirement (\S+)", DOCKERFILE.read_text())

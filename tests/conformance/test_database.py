@@ -3,8 +3,10 @@
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy
@@ -265,6 +267,29 @@ class TestVersionWatch:
         assert watch.changed() is False
         self.bump()
         assert watch.changed() is True
+
+    def test_a_database_that_hangs_holds_up_one_caller_only(
+        self, app: Flask, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        watch = VersionWatch("clients", interval=60)
+        hanging, answers = threading.Event(), threading.Event()
+
+        @contextmanager
+        def hang() -> Iterator[Any]:
+            hanging.set()
+            answers.wait(10)
+            raise Unavailable("the database is not available")
+            yield
+
+        monkeypatch.setattr("idp.storage.versions.reading", hang)
+        first = threading.Thread(target=elsewhere, args=(app, watch.changed))
+        first.start()
+        assert hanging.wait(10)
+        assert watch.changed() is False, "answered at once, although the first caller still waits"
+        answers.set()
+        first.join()
+        monkeypatch.undo()
+        assert watch.changed() is False, "the interval begins with the end of the attempt"
 
     def test_forget(self, app: Flask) -> None:
         watch = VersionWatch("clients", interval=60)

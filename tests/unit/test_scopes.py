@@ -2,7 +2,7 @@
 
 import pytest
 
-from idp.identity.access.scopes import STANDARD_CLAIMS, STANDARD_SCOPES, claims_for_scopes
+from idp.core.scopes import STANDARD_CLAIMS, STANDARD_SCOPES, claims_for_scopes
 from idp.identity.directory.claims import CLAIM_NAMES
 
 

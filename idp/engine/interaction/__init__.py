@@ -2,7 +2,6 @@
 
 from idp.engine.interaction.policy import Facts, SessionFacts, Step, acceptable_session, next_step
 from idp.engine.interaction.record import (
-    ConsentDecision,
     Failure,
     FirstFactor,
     Interaction,
@@ -12,7 +11,6 @@ from idp.engine.interaction.record import (
 from idp.engine.interaction.store import Interactions, is_expired
 
 __all__ = [
-    "ConsentDecision",
     "Facts",
     "Failure",
     "FirstFactor",

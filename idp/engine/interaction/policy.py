@@ -108,7 +108,7 @@ def _step_up(requirements: Requirements, session: SessionFacts, facts: Facts) ->
 def _consent_is_due(requirements: Requirements, progress: Progress, session: SessionFacts, facts: Facts) -> bool:
     if requirements.client_id is None or not facts.consent_possible:
         return False
-    if progress.consent is not None and progress.consent.user_id == session.user_id:
+    if progress.consented_user_id == session.user_id:
         return False
     return facts.consent_needed or "consent" in requirements.prompts
 

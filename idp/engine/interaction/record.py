@@ -34,14 +34,8 @@ class FirstFactor:
     user_id: str
     at: datetime
     amr: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ConsentDecision:
-    """What the person allowed on the consent page."""
-
-    user_id: str
-    scopes: tuple[str, ...]
+    credential: str | None = None
+    """Which password it was (`Passwords.verify`); None if the browser's session is the first factor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +55,8 @@ class Progress:
     first_factor: FirstFactor | None = None
     authenticated_session_id: str | None = None
     """The browser session that was opened or renewed by an active authentication in this Interaction."""
-    consent: ConsentDecision | None = None
+    consented_user_id: str | None = None
+    """Who allowed the request on the consent page; what exactly is remembered with their consent."""
     failure: Failure | None = None
     completed: bool = False
 

@@ -11,7 +11,6 @@ from idp.core.crypto import constant_time_equal, sha256_hex
 from idp.core.randomness import new_token
 from idp.core.settings import Lifetimes
 from idp.engine.interaction.record import (
-    ConsentDecision,
     Failure,
     FirstFactor,
     Interaction,
@@ -104,13 +103,11 @@ def _load(raw: bytes) -> Interaction:
     for name in ("acr_values", "ui_locales", "scopes", "resources", "claims"):
         required[name] = tuple(required[name])
     required["prompts"] = frozenset(required["prompts"])
-    first, consent, failure = progress["first_factor"], progress["consent"], progress["failure"]
+    first, failure = progress["first_factor"], progress["failure"]
     if first:
         progress["first_factor"] = FirstFactor(
-            first["user_id"], datetime.fromisoformat(first["at"]), tuple(first["amr"])
+            first["user_id"], datetime.fromisoformat(first["at"]), tuple(first["amr"]), first.get("credential")
         )
-    if consent:
-        progress["consent"] = ConsentDecision(consent["user_id"], tuple(consent["scopes"]))
     if failure:
         progress["failure"] = Failure(**failure)
     record["expires_at"] = datetime.fromisoformat(record["expires_at"])

@@ -5,7 +5,7 @@ from typing import Any
 
 from idp.core.clock import timestamp
 from idp.engine.tokens.authorization import Authorization
-from idp.identity.access.scopes import claims_for_scopes
+from idp.core.scopes import claims_for_scopes
 from idp.identity.directory.users import User
 
 

@@ -6,15 +6,13 @@ from typing import Any
 
 from joserfc.jwk import KeySet
 
+from idp.core.settings import LOOPBACK_HOSTS
 from idp.identity.clients.localized import in_language
 from idp.identity.clients.metadata import ClientMetadata
 from idp.identity.clients.public_keys import key_set
 from idp.identity.clients.redirect_uris import LoopbackTarget, host_of, loopback_target, loopback_targets
 from idp.identity.clients.resource_indicators import canonical_resource
 from idp.identity.clients.secret_vault import SecretVault, StoredSecret
-from idp.identity.clients.uris import LOOPBACK_HOSTS
-
-_LOOPBACK_NAMES = frozenset(host.strip("[]") for host in LOOPBACK_HOSTS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,9 +78,17 @@ class Client:
         return all(uri.startswith("https://") for uri in self.redirect_uris)
 
     @property
+    def identity_is_assured(self) -> bool:
+        """False if any program on a person's device could pretend to be this client (RFC 8252 §8.6).
+
+        Such a client is never answered without asking, however often the person has allowed it before.
+        """
+        return not self.is_public or self.has_https_redirects_only
+
+    @property
     def asks_for_consent(self) -> bool:
-        """False for a first-party client, unless anybody could pretend to be it (RFC 8252 §8.6)."""
-        return not self.skip_consent or (self.is_public and not self.has_https_redirects_only)
+        """False for a first-party client whose identity is assured."""
+        return not (self.skip_consent and self.identity_is_assured)
 
     @property
     def redirect_uris(self) -> tuple[str, ...]:
@@ -107,7 +113,7 @@ class Client:
         among the redirect URIs, else that of `client_uri`, else a loopback host.
         """
         hosts = [host for uri in self.redirect_uris if (host := host_of(uri))]
-        public = [host for host in hosts if host not in _LOOPBACK_NAMES]
+        public = [host for host in hosts if host not in LOOPBACK_HOSTS]
         if public:
             return public[0]
         claimed = host_of(self.metadata.client_uri) if self.metadata.client_uri else None

@@ -5,7 +5,6 @@ Unknown members are ignored, `null` and `""` mean "absent", grant and response t
 not have are left out (RFC 7591 §2 lets a server replace what it was asked for and say so in its answer).
 """
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -22,6 +21,7 @@ from pydantic import (
 )
 
 from idp.core.errors import Invalid
+from idp.core.scopes import SCOPE_TOKEN
 from idp.core.settings import SigningAlgorithm
 from idp.identity.clients.localized import split_localized
 from idp.identity.clients.public_keys import check_jwks
@@ -39,7 +39,6 @@ SECRET_METHODS = frozenset({"client_secret_basic", "client_secret_post", "client
 MAC_ALGORITHMS = ("HS256", "HS384", "HS512")
 SIGNATURE_ALGORITHMS: tuple[str, ...] = get_args(SigningAlgorithm)
 
-_SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")  # RFC 6749 §3.3
 _WEB_PAGES = ("client_uri", "policy_uri", "tos_uri")
 _LISTS = (list, tuple)
 _JOINERS = {0x200C: None, 0x200D: None}
@@ -176,14 +175,14 @@ class ClientMetadata(BaseModel):
         if value is None:
             return None
         tokens = list(dict.fromkeys(part for part in value.split(" ") if part))
-        if not tokens or not all(_SCOPE_TOKEN.fullmatch(token) for token in tokens):
+        if not tokens or not all(SCOPE_TOKEN.fullmatch(token) for token in tokens):
             raise Invalid("scope must be space-separated scope values (RFC 6749 section 3.3)", "scope")
         return " ".join(tokens)
 
     @field_validator("default_acr_values")
     @classmethod
     def _acr_values(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(_SCOPE_TOKEN.fullmatch(acr) for acr in value):
+        if not all(SCOPE_TOKEN.fullmatch(acr) for acr in value):
             raise Invalid("default_acr_values must be words without spaces", "default_acr_values")
         return value
 

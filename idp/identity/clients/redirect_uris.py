@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from urllib.parse import parse_qsl
 
 from idp.core.errors import Invalid
-from idp.identity.clients.uris import LOOPBACK_HOSTS, Uri, check_host, parse
+from idp.identity.clients.uris import Uri, check_host, parse
 
 DANGEROUS_SCHEMES = frozenset({
     "about", "blob", "chrome", "chrome-extension", "content", "cid", "data", "facetime", "file", "filesystem",
@@ -53,7 +53,7 @@ def check_redirect_uri(text: str, *, is_native: bool, is_public: bool, field: st
 
 def _check_web(uri: Uri, text: str, field: str) -> None:
     check_host(uri, text, field)
-    if uri.scheme == "http" and uri.host not in LOOPBACK_HOSTS:
+    if uri.scheme == "http" and not uri.is_loopback:
         raise Invalid(f"'{text}' must use https; http is for loopback addresses only", field)
     if any(_DOT_SEGMENT.fullmatch(segment) for segment in uri.path.split("/")):
         raise Invalid(f"'{text}' has a dot segment in its path", field)

@@ -9,10 +9,9 @@ import re
 from dataclasses import dataclass
 
 from idp.core.errors import Invalid
+from idp.core.settings import LOOPBACK_HOSTS
 
 MAX_LENGTH = 2048
-LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
-"""Hosts that never leave the machine, as they stand in a URI (RFC 8252 §7.3)."""
 
 _CHARACTERS = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+")
 _PARTS = re.compile(
@@ -27,7 +26,8 @@ _LOOKS_NUMERIC = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 
 @dataclass(frozen=True, slots=True)
 class Uri:
-    """The parts of an accepted URI. `scheme` and `host` are lower case; `host` is None without `//`."""
+    """The parts of an accepted URI. `scheme` and `host` are lower case; `host` is None without `//`; an IPv6 address
+    keeps its brackets."""
 
     scheme: str
     host: str | None
@@ -35,6 +35,11 @@ class Uri:
     path: str
     query: str | None
     fragment: str | None
+
+    @property
+    def is_loopback(self) -> bool:
+        """True if the host never leaves the machine (RFC 8252 §7.3)."""
+        return self.host is not None and self.host.strip("[]") in LOOPBACK_HOSTS
 
 
 def parse(text: str, field: str) -> Uri:
@@ -96,8 +101,7 @@ def check_web_url(
     if uri.scheme not in ("https", "http"):
         raise Invalid(f"'{text}' is not an https URL", field)
     check_host(uri, text, field)
-    is_loopback = uri.host in LOOPBACK_HOSTS
-    if uri.scheme == "http" and not allow_http and not (allow_loopback and is_loopback):
+    if uri.scheme == "http" and not allow_http and not (allow_loopback and uri.is_loopback):
         raise Invalid(f"'{text}' must use https", field)
     if uri.fragment is not None and not allow_fragment:
         raise Invalid(f"'{text}' must not have a fragment", field)

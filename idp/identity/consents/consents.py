@@ -26,8 +26,14 @@ class Consent:
     scopes: frozenset[str]
     resources: frozenset[str]
     claims: frozenset[str]
+    declined: frozenset[str]
+    """Optional scopes that the user left out when last asked."""
     granted_at: datetime
     updated_at: datetime
+
+    def allows(self, scopes: Iterable[str], resources: Iterable[str] = ()) -> bool:
+        """True if all of these were allowed."""
+        return self.scopes.issuperset(scopes) and self.resources.issuperset(resources)
 
 
 class Consents:
@@ -58,9 +64,15 @@ class Consents:
         scopes: Iterable[str],
         resources: Iterable[str] = (),
         claims: Iterable[str] = (),
+        *,
+        declined: Iterable[str] = (),
     ) -> Consent:
-        """Remember a permission; it is added to what was allowed before. Raises NotFound."""
+        """Remember a permission: `scopes` are added to what was allowed before, `declined` are taken from it.
+
+        Raises NotFound.
+        """
         added = {"scopes": set(scopes), "resources": set(resources), "claims": set(claims)}
+        refused = set(declined)
         at = now()
         with transaction() as connection:
             # Two pages of one user that grant at once: the second adds to what the first wrote.
@@ -68,8 +80,10 @@ class Consents:
                 raise NotFound("there is no such user")
             before = _load(connection, user_id, client_id)
             values = {
-                name: sorted(new if before is None else new | getattr(before, name)) for name, new in added.items()
+                name: sorted((new if before is None else new | getattr(before, name)) - refused)
+                for name, new in added.items()
             }
+            values["declined"] = sorted((refused if before is None else refused | before.declined) - added["scopes"])
             if before is not None:
                 connection.execute(
                     update(ConsentRow)
@@ -91,6 +105,7 @@ class Consents:
                 user_id=user_id,
                 client_id=client_id,
                 scopes=sorted(added["scopes"]),
+                declined=sorted(refused),
                 resources=sorted(added["resources"]),
                 claims=sorted(added["claims"]),
             )
@@ -100,6 +115,7 @@ class Consents:
                 frozenset(values["scopes"]),
                 frozenset(values["resources"]),
                 frozenset(values["claims"]),
+                frozenset(values["declined"]),
                 at if before is None else before.granted_at,
                 at,
             )
@@ -128,10 +144,13 @@ class Consents:
         resources: Iterable[str] = (),
         claims: Iterable[str] = (),
     ) -> bool:
-        """True if a request for these is within what was allowed, so that nobody need be asked. Pure."""
+        """True if a request for these was decided before, so that nobody need be asked. Pure.
+
+        What was declined then is decided too: it is left out, not asked about again.
+        """
         return (
             consent is not None
-            and consent.scopes.issuperset(scopes)
+            and (consent.scopes | consent.declined).issuperset(scopes)
             and consent.resources.issuperset(resources)
             and consent.claims.issuperset(claims)
         )
@@ -150,6 +169,7 @@ _ALL: Final = select(
     _table.scopes,
     _table.resources,
     _table.claims,
+    _table.declined,
     _table.granted_at,
     _table.updated_at,
 )
@@ -170,6 +190,7 @@ def _consent(row: Row[*tuple[Any, ...]]) -> Consent:
         frozenset(row.scopes),
         frozenset(row.resources),
         frozenset(row.claims),
+        frozenset(row.declined),
         row.granted_at,
         row.updated_at,
     )

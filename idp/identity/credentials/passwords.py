@@ -7,8 +7,9 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from threading import BoundedSemaphore
-from typing import Final
+from typing import Any, Final
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -20,7 +21,7 @@ from idp.core.errors import Invalid, NotFound, Unavailable
 from idp.core.events import Event
 from idp.core.settings import PasswordSettings
 from idp.identity.credentials.password_policy import Violation, check, normalize
-from idp.identity.locks import lock_user
+from idp.identity.locks import credential_version, lock_user
 from idp.services.audit import AuditTrail
 from idp.storage.db import holds_connection, reading, transaction
 from idp.storage.tables import PasswordCredential
@@ -49,6 +50,13 @@ class PreparedPassword:
 
     hash: str
     pepper_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class _StoredPassword:
+    hash: str
+    pepper_id: str
+    changed_at: datetime
 
 
 class Passwords:
@@ -85,27 +93,27 @@ class Passwords:
 
     def store(self, user_id: str, prepared: PreparedPassword, *, actor: str = "operator") -> None:
         """Replace the user's password by one that was prepared. Raises NotFound."""
-        values = {"hash": prepared.hash, "pepper_id": prepared.pepper_id, "changed_at": now()}
+        values: dict[str, Any] = {"hash": prepared.hash, "pepper_id": prepared.pepper_id, "changed_at": now()}
+        own = PasswordCredential.user_id == user_id
         with transaction() as connection:
             # The lock also makes two first passwords of one user come one after the other.
             if lock_user(connection, user_id) is None:
                 raise NotFound("there is no such user")
-            replaced = connection.execute(
-                update(PasswordCredential)
-                .where(PasswordCredential.user_id == user_id)
-                .values(**values)
-                .returning(PasswordCredential.user_id)
-                .execution_options(synchronize_session=False)
-            ).first()
-            if replaced is None:
+            before = connection.execute(select(PasswordCredential.changed_at).where(own)).scalar_one_or_none()
+            if before is None:
                 connection.execute(insert(PasswordCredential).values(user_id=user_id, **values))
-            self._audit.record(Event.PASSWORD_SET, actor=actor, user_id=user_id, replaced=replaced is not None)
+            else:
+                # Never the same instant twice, whatever the clocks say: it tells one password from the next.
+                values["changed_at"] = max(values["changed_at"], before + timedelta(microseconds=1))
+                connection.execute(update(PasswordCredential).where(own).values(**values))
+            self._audit.record(Event.PASSWORD_SET, actor=actor, user_id=user_id, replaced=before is not None)
 
-    def verify(self, user_id: str | None, password: str) -> bool:
-        """True if this is the user's password.
+    def verify(self, user_id: str | None, password: str) -> str | None:
+        """The version of the credential that was proven if this is the user's password, else None.
 
-        Costs the same if there is no such user (None) or no password. A hash made with other parameters
-        or another pepper is renewed after success. Raises Unavailable under overload.
+        Whoever opens a session on the strength of it names the version, and is refused if the password was
+        changed since. Costs the same if there is no such user (None) or no password. A hash made with other
+        parameters or another pepper is renewed after success. Raises Unavailable under overload.
         """
         credential = self._load(user_id)
         try:
@@ -121,25 +129,25 @@ class Passwords:
             credential = None
         if credential is None:
             self._matches(self._dummy, self._secrets.current(PEPPER), text)
-            return False
+            return None
         pepper = self._secrets.by_id(PEPPER, credential.pepper_id) or self._secrets.current(PEPPER)
         if not self._matches(credential.hash, pepper, text):
-            return False
+            return None
         if user_id is not None and self._is_outdated(credential):
             self._renew(user_id, credential, text)
-        return True
+        return credential_version(credential.changed_at)
 
     def has_password(self, user_id: str) -> bool:
         """True if the user can sign in with a password."""
         return self._load(user_id) is not None
 
-    def _load(self, user_id: str | None) -> PreparedPassword | None:
-        statement = select(PasswordCredential.hash, PasswordCredential.pepper_id).where(
+    def _load(self, user_id: str | None) -> "_StoredPassword | None":
+        statement = select(PasswordCredential.hash, PasswordCredential.pepper_id, PasswordCredential.changed_at).where(
             PasswordCredential.user_id == (user_id or "")
         )
         with reading() as connection:
             row = connection.execute(statement).first()
-        return None if row is None else PreparedPassword(row.hash, row.pepper_id)
+        return None if row is None else _StoredPassword(row.hash, row.pepper_id, row.changed_at)
 
     def _hash(self, text: str) -> PreparedPassword:
         pepper = self._secrets.current(PEPPER)
@@ -153,12 +161,12 @@ class Passwords:
             except (VerificationError, InvalidHashError):
                 return False
 
-    def _is_outdated(self, credential: PreparedPassword) -> bool:
+    def _is_outdated(self, credential: "_StoredPassword") -> bool:
         if credential.pepper_id != self._secrets.current(PEPPER).id:
             return True
         return bool(self._hasher.check_needs_rehash(credential.hash))
 
-    def _renew(self, user_id: str, credential: PreparedPassword, text: str) -> None:
+    def _renew(self, user_id: str, credential: "_StoredPassword", text: str) -> None:
         try:
             fresh = self._hash(text)
             # Only if nobody set another password meanwhile. `changed_at` stays: it is the same password.

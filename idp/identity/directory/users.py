@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from idp.core.clock import now, timestamp
 from idp.core.errors import Conflict, Invalid, NotFound
 from idp.core.events import Event
-from idp.core.randomness import new_subject
+from idp.core.randomness import is_identifier, new_subject
 from idp.identity.directory.claims import CLAIM_NAMES, validated_claims
 from idp.identity.directory.emails import EmailAddress, canonical_email, parse_email
 from idp.identity.locks import lock_user
@@ -117,7 +117,7 @@ class Users:
 
     def get(self, user_id: str) -> User | None:
         """The user of that identifier, whatever the status."""
-        if not _is_identifier(user_id):
+        if not is_identifier(user_id):
             return None
         with reading() as connection:
             return _load(connection, user_id)
@@ -222,7 +222,7 @@ class Users:
         """
         statement = _ALL.order_by(UserRow.id).limit(max(1, min(limit, LARGEST_PAGE)))
         if after is not None:
-            if not _is_identifier(after):
+            if not is_identifier(after):
                 return []
             statement = statement.where(UserRow.id > after)
         if query:
@@ -240,7 +240,7 @@ class Users:
 
     def _locked(self, connection: Connection, user_id: str) -> User:
         user = None
-        if _is_identifier(user_id) and lock_user(connection, user_id) is not None:
+        if is_identifier(user_id) and lock_user(connection, user_id) is not None:
             user = _load(connection, user_id)
         if user is None:
             raise NotFound("there is no such user")
@@ -314,8 +314,3 @@ def _check_status(status: str) -> None:
 def _check_phone(values: dict[str, Any], *, has_number: bool) -> None:
     if values.get("phone_number_verified") and not values.get("phone_number", has_number):
         raise Invalid("there is no phone number to be verified", "phone_number_verified")
-
-
-def _is_identifier(value: str) -> bool:
-    """False for what the database could not even be asked for (NUL, lone surrogates)."""
-    return 0 < len(value) <= 36 and value.isascii() and value.isprintable()

@@ -16,10 +16,10 @@ from idp.core.clock import now
 from idp.core.crypto import sha256_hex
 from idp.core.errors import Conflict, NotFound, Unavailable
 from idp.core.events import Event
-from idp.core.randomness import new_id, new_token
+from idp.core.randomness import is_identifier, new_id, new_token
 from idp.core.settings import Settings
 from idp.identity.families import revoke_families
-from idp.identity.locks import lock_user
+from idp.identity.locks import credential_version, lock_user
 from idp.services.audit import AuditTrail
 from idp.storage.db import UtcDateTime, holds_connection, reading, transaction
 from idp.storage.tables import PasswordCredential, SessionRow, TokenFamily, UserRow
@@ -69,13 +69,15 @@ class Sessions:
         acr: str,
         *,
         auth_time: datetime | None = None,
+        credential: str | None = None,
         ip_address: str | None = None,
         user_agent: str | None = None,
     ) -> tuple[Session, str]:
         """Sign the user in on a browser; returns the session and the cookie's value, which is not kept.
 
-        `auth_time` is when the password or other proof was accepted (default: now). Raises NotFound, or
-        Conflict if the user is not active or the password was changed after that.
+        `auth_time` is when the password or other proof was accepted (default: now), `credential` what
+        `Passwords.verify` returned then. Raises NotFound, or Conflict if the user is not active or the
+        password was changed since.
         """
         at, token = now(), new_token()
         values: dict[str, Any] = {
@@ -87,7 +89,9 @@ class Sessions:
             **self._proof(auth_time or at, amr, acr, at),
         }
         with transaction() as connection:
-            _ensure_may_sign_in(connection, user_id, values["auth_time"])
+            changed_at = _ensure_may_sign_in(connection, user_id, credential)
+            if credential is None and changed_at is not None and changed_at > values["auth_time"]:
+                raise Conflict("the password was changed meanwhile")
             connection.execute(insert(SessionRow).values(token_hash=sha256_hex(token), **values))
             self._audit.record(
                 Event.SESSION_STARTED,
@@ -120,7 +124,7 @@ class Sessions:
 
     def get(self, session_id: str) -> Session | None:
         """The live session of a `sid`; None if it ended, expired, or belongs to a user who is not active."""
-        if not _is_identifier(session_id):
+        if not is_identifier(session_id):
             return None
         with reading() as connection:
             row = connection.execute(_BY_ID, {"at": now(), "key": session_id}).first()
@@ -140,11 +144,18 @@ class Sessions:
         return None if row is None else _session(row._mapping)
 
     def reauthenticate(
-        self, session_id: str, amr: Iterable[str], acr: str, *, auth_time: datetime | None = None
+        self,
+        session_id: str,
+        amr: Iterable[str],
+        acr: str,
+        *,
+        auth_time: datetime | None = None,
+        credential: str | None = None,
     ) -> tuple[Session, str]:
         """Note a fresh proof of the same user. The cookie's value changes, `sid` stays, the clocks restart.
 
-        Raises NotFound if the session is not live, Conflict as `open` does.
+        `credential` as in `open`; None if the proof builds on this session, which a change of the password
+        has either ended or deliberately kept. Raises NotFound if the session is not live, Conflict as `open` does.
         """
         at, token = now(), new_token()
         with transaction() as connection:
@@ -152,7 +163,7 @@ class Sessions:
             if row is None:
                 raise NotFound("the session has ended")
             values = {**row._mapping, **self._proof(auth_time or at, amr, acr, at)}
-            _ensure_may_sign_in(connection, row.user_id, values["auth_time"])
+            _ensure_may_sign_in(connection, row.user_id, credential)
             changed = connection.execute(
                 update(SessionRow)
                 .where(SessionRow.id == session_id, SessionRow.ended_at.is_(None))
@@ -221,20 +232,19 @@ class Sessions:
             return len(ended)
 
     def purge(self, before: datetime) -> int:
-        """Delete sessions that were over before that instant; returns how many."""
-        statement = (
-            delete(SessionRow)
-            .where(or_(SessionRow.expires_at < before, SessionRow.ended_at < before))
-            .returning(SessionRow.id)
-            .execution_options(synchronize_session=False)
-        )
-        with transaction() as connection:
-            return len(connection.execute(statement).all())
+        """Delete sessions that were over before that instant, in small transactions; returns how many."""
+        return delete_in_batches(_table, or_(_table.c.expires_at < before, _table.c.ended_at < before))
 
     def list(self, user_id: str) -> Sequence[Session]:
         """The user's live sessions, the latest used first."""
         with reading() as connection:
             rows = connection.execute(_OF_USER, {"at": now(), "key": user_id})
+            return [_session(row._mapping) for row in rows]
+
+    def latest(self, limit: int) -> Sequence[Session]:
+        """Everybody's live sessions, the latest used first."""
+        with reading() as connection:
+            rows = connection.execute(_LATEST.limit(limit), {"at": now()})
             return [_session(row._mapping) for row in rows]
 
     def _proof(self, auth_time: datetime, amr: Iterable[str], acr: str, at: datetime) -> dict[str, Any]:
@@ -286,15 +296,15 @@ class Sessions:
         )
 
 
-def _live(key: str) -> Select[Any]:
-    """Live sessions by one column. A user who is not active has none, whatever the session's row says."""
+def _live(key: str | None) -> Select[Any]:
+    """Live sessions, by one column. A user who is not active has none, whatever the session's row says."""
     sessions, users = SessionRow.__table__.c, UserRow.__table__.c
     at = bindparam("at", type_=UtcDateTime())
     return (
         select(*(sessions[name] for name in _COLUMNS))
         .join_from(SessionRow.__table__, UserRow.__table__, users.id == sessions.user_id)
         .where(
-            sessions[key] == bindparam("key"),
+            *([] if key is None else [sessions[key] == bindparam("key")]),
             sessions.ended_at.is_(None),
             sessions.idle_expires_at > at,
             sessions.expires_at > at,
@@ -308,9 +318,11 @@ _BY_TOKEN: Final = _live("token_hash")
 _BY_ID: Final = _live("id")
 _HELD_BY_ID: Final = _BY_ID.with_for_update(read=True, of=SessionRow.__table__)
 _OF_USER: Final = _live("user_id").order_by(SessionRow.__table__.c.last_seen_at.desc())
+_LATEST: Final = _live(None).order_by(SessionRow.__table__.c.last_seen_at.desc())
 
 
-def _ensure_may_sign_in(connection: Connection, user_id: str, auth_time: datetime) -> None:
+def _ensure_may_sign_in(connection: Connection, user_id: str, credential: str | None) -> datetime | None:
+    """Lock the user; returns when the password was set. Raises NotFound, or Conflict as `Sessions.open` does."""
     status = lock_user(connection, user_id)
     if status is None:
         raise NotFound("there is no such user")
@@ -319,8 +331,11 @@ def _ensure_may_sign_in(connection: Connection, user_id: str, auth_time: datetim
     # A sign-in that was under way when the password changed proved knowledge of the old one.
     changed = select(PasswordCredential.changed_at).where(PasswordCredential.user_id == user_id)
     changed_at = connection.execute(changed).scalar_one_or_none()
-    if changed_at is not None and changed_at > auth_time:
+    # By version, not by time: two machines' clocks prove nothing, and a change may fall between reading the
+    # clock and reading the hash (LO3, SE5).
+    if credential is not None and (changed_at is None or credential_version(changed_at) != credential):
         raise Conflict("the password was changed meanwhile")
+    return changed_at
 
 
 def _doomed(except_id: str | None, revoke_offline: bool) -> list[ColumnElement[bool]]:
@@ -335,7 +350,3 @@ def _doomed(except_id: str | None, revoke_offline: bool) -> list[ColumnElement[b
 
 def _session(values: Any) -> Session:
     return Session(**{**{name: values[name] for name in _COLUMNS}, "amr": tuple(values["amr"])})
-
-
-def _is_identifier(value: str) -> bool:
-    return 0 < len(value) <= 36 and value.isascii() and value.isprintable()

@@ -1,13 +1,11 @@
 """`scope`: what the client asks for, reduced to what it may have (RFC 6749 §3.3)."""
 
-import re
-
+from idp.core.scopes import SCOPE_TOKEN
 from idp.oauth.checks.draft import Draft
 from idp.oauth.client_scopes import allowed_scopes
 from idp.oauth.errors import InvalidScope
 
 MAX_SCOPES = 100
-_SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 
 
 def check(draft: Draft) -> None:
@@ -15,7 +13,7 @@ def check(draft: Draft) -> None:
     (OpenID Connect Core §3.1.2.1). Raises InvalidScope if they are malformed or none is left."""
     requested = tuple(dict.fromkeys(draft.params.get("scope", "").split(" ")))
     requested = tuple(value for value in requested if value)
-    if len(requested) > MAX_SCOPES or not all(_SCOPE_TOKEN.fullmatch(value) for value in requested):
+    if len(requested) > MAX_SCOPES or not all(SCOPE_TOKEN.fullmatch(value) for value in requested):
         raise InvalidScope("scope is malformed or too long")
     is_known = draft.provider.tokens.targets.is_known_scope
     granted = tuple(value for value in allowed_scopes(draft.client, requested) if is_known(value))

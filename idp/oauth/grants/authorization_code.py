@@ -84,7 +84,8 @@ class AuthorizationCodeGrant(Grant):
         if not self._client.asks_for_consent:
             return
         remembered = self.provider.consents.hold(self._authorization.user_id, self._client.client_id)
-        if not self.is_consented(self._authorization, remembered):
+        authorization = self._authorization
+        if remembered is None or not remembered.allows(authorization.scopes, authorization.resources):
             raise InvalidGrant("the authorization code is not valid", detail="consent was withdrawn")
 
     def _redeem(self, value: str, client: Client) -> AuthorizationCode:

@@ -16,7 +16,6 @@ from idp.engine.tokens import InvalidGrant as GrantRefused
 from idp.engine.tokens import InvalidScope as ScopeRefused
 from idp.engine.tokens import InvalidTarget as TargetRefused
 from idp.identity.clients.client import Client
-from idp.identity.consents.consents import Consent, Consents
 from idp.identity.directory.users import User
 from idp.oauth import client_auth
 from idp.oauth.client_scopes import allowed_scopes
@@ -66,11 +65,6 @@ class Grant(BaseGrant, TokenEndpointMixin):
         if not scopes:
             raise InvalidGrant("the grant is no longer valid", detail="the client has lost all of its scopes")
         return scopes
-
-    @staticmethod
-    def is_consented(authorization: Authorization, remembered: Consent | None) -> bool:
-        """False if the person has withdrawn what the authorization rests on (TK4)."""
-        return Consents.covers(remembered, authorization.scopes, authorization.resources)
 
     def active_user(self, user_id: str) -> User:
         """The user, if they may still sign in (TK4). Raises InvalidGrant."""

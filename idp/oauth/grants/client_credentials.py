@@ -3,9 +3,9 @@
 from typing import Any
 
 from idp.core.events import Event
-from idp.identity.access.scopes import STANDARD_SCOPES
+from idp.core.scopes import STANDARD_SCOPES
 from idp.identity.clients.client import Client
-from idp.oauth.errors import InvalidScope, UnauthorizedClient
+from idp.oauth.errors import InvalidScope, InvalidTarget, UnauthorizedClient
 from idp.oauth.grants.base import HEADERS, Grant, token_body
 from idp.storage.db import transaction
 
@@ -22,6 +22,7 @@ class ClientCredentialsGrant(Grant):
             # RFC 6749 §4.4: MUST only be used by confidential clients.
             raise UnauthorizedClient("public clients cannot use client credentials")
         self._client: Client = client
+        self._check_resources(client)
         self._scopes = self._granted(client)
         self._target = self.target(client, self._scopes)
         if not set(self._scopes) <= set(self._target.scopes):
@@ -43,6 +44,13 @@ class ClientCredentialsGrant(Grant):
             owned = {scope for value in wanted for scope in self._scopes_of(value)}
             return tuple(sorted(api_scopes & owned))
         return tuple(sorted(scope for scope in api_scopes if targets.is_known_scope(scope)))
+
+    def _check_resources(self, client: Client) -> None:
+        """A client reaches the APIs it was registered for: by name, or by one of their scopes (TK6)."""
+        for resource in self.request.payload.resources:
+            is_named = client.resources is not None and client.allows_resource(resource)
+            if not is_named and not (client.scopes or frozenset()) & set(self._scopes_of(resource)):
+                raise InvalidTarget("the client may not use the requested resource", detail=f"refused {resource!r}")
 
     def _scopes_of(self, resource: str) -> tuple[str, ...]:
         server = self.provider.resource_servers.get(resource)

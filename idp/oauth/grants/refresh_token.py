@@ -28,8 +28,7 @@ class RefreshTokenGrant(Grant):
             raise InvalidGrant(_NOT_VALID, detail="issued to another client")
         self._presented: PresentedToken = presented
         self._user = self.active_user(authorization.user_id)
-        self._check_consent()
-        self._scopes = self._narrowed(self.allowed_now(self._client, authorization))
+        self._scopes = self._narrowed(self._consented(self.allowed_now(self._client, authorization)))
         self._target = self.target(self._client, self._scopes, authorization.resources)
 
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
@@ -78,14 +77,16 @@ class RefreshTokenGrant(Grant):
             raise InvalidScope("the scope exceeds what was authorized")
         return tuple(scope for scope in authorized if scope in requested) if requested else authorized
 
-    def _check_consent(self) -> None:
-        """Consent that was withdrawn ends the access (TK4), also if the withdrawal and this request race."""
+    def _consented(self, scopes: tuple[str, ...]) -> tuple[str, ...]:
+        """Those the person still allows: withdrawn consent ends the access, a declined scope leaves it (TK4)."""
         if not self._client.asks_for_consent:
-            return
+            return scopes
         authorization = self._presented.family.authorization
-        remembered = self.provider.consents.get(authorization.user_id, self._client.client_id)
-        if not self.is_consented(authorization, remembered):
+        consent = self.provider.consents.get(authorization.user_id, self._client.client_id)
+        kept = tuple(scope for scope in scopes if consent and scope in consent.scopes)
+        if consent is None or not kept or not consent.allows((), authorization.resources):
             raise InvalidGrant(_NOT_VALID, detail="consent was withdrawn")
+        return kept
 
     def _record(self, event: Event, **details: bool) -> None:
         authorization = self._presented.family.authorization

@@ -11,6 +11,7 @@ from sqlalchemy import Table, insert, select
 from idp.core.clock import now
 from idp.core.events import Event
 from idp.core.randomness import new_id
+from idp.storage.batches import delete_in_batches
 from idp.storage.db import reading, transaction
 from idp.storage.tables import AuditEvent
 
@@ -123,6 +124,10 @@ class AuditTrail:
             query = query.where(_table.c.user_id == user_id)
         with reading() as connection:
             return [AuditRecord(**row) for row in connection.execute(query).mappings()]
+
+    def purge(self, before: datetime) -> int:
+        """Delete events older than that instant, in small transactions; returns how many."""
+        return delete_in_batches(_table, _table.c.at < before)
 
 
 def _default_actor(user_id: str | None, client_id: str | None, context: RequestContext | None) -> str:

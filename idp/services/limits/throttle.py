@@ -1,21 +1,27 @@
 """Guessing limits (NIST SP 800-63B-4 §3.2.2), decided by the database in one statement per counter.
 
-A guess reserves its failure before the password is looked at, and a right one gives it back. However many
-guesses arrive at once, on however many workers, no more of them are looked at than the limits allow.
+A guess reserves its failure with the account before the password is looked at, and a right one gives it back.
+However many guesses at one account arrive at once, on however many workers, no more of them are looked at than the
+limits allow.
+
+A network address is charged only when a guess has failed: many people sign in at one moment from behind one
+address, and what is under way is no failure. Beyond its limit an address gets at most as many guesses as the
+servers answer at one moment.
 """
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import cast
 
-from sqlalchemy import Connection, CursorResult, Table, case, delete, select, update
+from sqlalchemy import Connection, CursorResult, Table, Update, case, delete, null, or_, select, update
 
 from idp.core.clock import now
 from idp.core.settings import Throttle as ThrottleSettings
 from idp.services.limits.addresses import address_group
 from idp.services.limits.counter import Counter
+from idp.storage.batches import delete_in_batches
 from idp.storage.db import reading, transaction
 from idp.storage.tables import ThrottleRow
 
@@ -23,9 +29,12 @@ _rows = cast(Table, ThrottleRow.__table__)
 
 _ACCOUNT_MEMORY = timedelta(days=365)
 """How long the failures that switch an account off stay counted after the last of them."""
+_UNKNOWN_MEMORY = timedelta(days=1)
+"""The same where there is no such account, which nobody will ever unlock or sign in to."""
 _DEVICE_MEMORY = timedelta(days=1)
 """How long after its last failure a device starts afresh; longer than the longest delay."""
 _LONGEST_PART = 72
+_UNKNOWN = "unknown:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +45,8 @@ class Verdict:
     retry_after: int = 0
     disabled: bool = False
     """The account had so many failures in a row that only an operator or a reset opens it again."""
-
-
-_ALLOWED = Verdict(True)
+    reserved_at: datetime | None = field(default=None, compare=False)
+    """Which reservation an allowed guess holds; see `Throttle.withdrawn`."""
 
 
 class _Refused(Exception):
@@ -51,43 +59,63 @@ class Throttle:
 
     def __init__(self, settings: ThrottleSettings) -> None:
         self._disable_after = settings.disable_after
+        self._free_failures = settings.free_failures
         self._account = Counter(_ACCOUNT_MEMORY, limit=settings.disable_after, sliding=True)
+        self._unknown = Counter(_UNKNOWN_MEMORY, limit=settings.disable_after, sliding=True)
         self._device = Counter(
             max(_DEVICE_MEMORY, timedelta(seconds=2 * settings.longest_delay)),
             delays=_delays(settings.free_failures, settings.first_delay, settings.longest_delay),
             sliding=True,
         )
-        self._address = Counter(timedelta(seconds=settings.address_window), settings.address_failures)
+        self._address = Counter(timedelta(seconds=settings.address_window))
+        self._address_failures = settings.address_failures
 
     def attempt(self, account: str | None, device: str | None, address: str | None) -> Verdict:
-        """Reserve one failure on every counter of this guess, or on none if any of them refuses.
+        """May this guess be looked at? If so, reserve one failure with the account and the device.
 
-        Call it before the password is verified, and `succeeded` after a right one. `account` is the user
-        id, or `unknown_account(...)` where there is no such user, so that both look alike. `device` names
-        a browser that has signed in to this account before: guesses from elsewhere do not delay it.
+        Call it before the password is verified; afterwards `succeeded`, `failed`, or `withdrawn` if it could
+        not be looked at. `account` is the user id, or `unknown_account(...)` where there is no such user, so
+        that both look alike. `device` names a browser that has signed in to this account before: guesses from
+        elsewhere do not delay it.
         """
         moment = now()
         try:
             with transaction() as connection, connection.begin_nested():
-                # Always in this order: two guesses can wait for one another, but never in a circle.
                 if address:
-                    _reserve(connection, self._address, _address_key(address), moment)
+                    self._ensure_open(connection, address, moment)
+                # Always in this order: two guesses can wait for one another, but never in a circle.
                 if account:
-                    if not self._account.reserve(connection, _account_key(account), moment):
+                    counter = self._unknown if account.startswith(_UNKNOWN) else self._account
+                    if not counter.reserve(connection, _account_key(account), moment):
                         raise _Refused(Verdict(False, disabled=True))
                     _reserve(connection, self._device, _device_key(account, device), moment)
         except _Refused as refusal:
             return refusal.verdict
-        return _ALLOWED
+        return Verdict(True, reserved_at=moment)
 
-    def succeeded(self, account: str | None, device: str | None, address: str | None) -> None:
-        """The guess was right: forget the failures of the account and device, give back the address's one."""
+    def succeeded(self, account: str | None, device: str | None) -> None:
+        """The guess was right: forget the failures of the account and the device. The address keeps its own."""
+        if account is None:
+            return
         with transaction() as connection:
-            if address:
-                _give_back(connection, _address_key(address), now())
-            if account:
-                for key in (_account_key(account), _device_key(account, device)):
-                    connection.execute(delete(_rows).where(_rows.c.key == key))
+            for key in (_account_key(account), _device_key(account, device)):
+                connection.execute(delete(_rows).where(_rows.c.key == key))
+
+    def failed(self, address: str | None) -> None:
+        """The guess was wrong: what was reserved stands, and the address it came from is charged."""
+        if address is None:
+            return
+        with transaction() as connection:
+            self._address.reserve(connection, _address_key(address), now())
+
+    def withdrawn(self, account: str | None, device: str | None, verdict: Verdict) -> None:
+        """The guess was not looked at: give back what `attempt` reserved for it, and nothing else."""
+        if account is None or verdict.reserved_at is None:
+            return
+        with transaction() as connection:
+            for key in (_account_key(account), _device_key(account, device)):
+                connection.execute(_withdrawal(key, verdict.reserved_at, self._free_failures))
+                connection.execute(delete(_rows).where(_rows.c.key == key, _rows.c.failures == 0))
 
     def unlock(self, account: str) -> None:
         """Forget every failure of an account, on all devices; opens one that was switched off."""
@@ -110,6 +138,17 @@ class Throttle:
         with transaction() as connection:
             _give_back(connection, _limit_key(key), now())
 
+    def _ensure_open(self, connection: Connection, address: str, moment: datetime) -> None:
+        """Raises _Refused if the address has had too many failures."""
+        query = select(_rows.c.expires_at).where(
+            _rows.c.key == _address_key(address),
+            _rows.c.failures >= self._address_failures,
+            _rows.c.expires_at > moment,
+        )
+        reopens_at = connection.execute(query).scalar_one_or_none()
+        if reopens_at is not None:
+            raise _Refused(_refusal_until(reopens_at, moment))
+
     def is_disabled(self, account: str) -> bool:
         """True if the account is switched off by too many failures."""
         query = select(_rows.c.failures, _rows.c.expires_at).where(_rows.c.key == _account_key(account))
@@ -118,15 +157,13 @@ class Throttle:
         return row is not None and row.expires_at > now() and row.failures >= self._disable_after
 
     def purge(self) -> int:
-        """Delete counters that no longer count; returns how many."""
-        with transaction() as connection:
-            result = connection.execute(delete(_rows).where(_rows.c.expires_at <= now()))
-        return result.rowcount if isinstance(result, CursorResult) else 0
+        """Delete counters that no longer count, in small transactions; returns how many."""
+        return delete_in_batches(_rows, _rows.c.expires_at <= now())
 
 
 def unknown_account(canonical_identifier: str) -> str:
     """The account of an identifier that nobody has: throttled like a user, and not stored in clear."""
-    return "unknown:" + hashlib.sha256(canonical_identifier.encode("utf-8", "surrogatepass")).hexdigest()
+    return _UNKNOWN + hashlib.sha256(canonical_identifier.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _delays(free: int, first: int, longest: int) -> tuple[tuple[int, timedelta], ...]:
@@ -140,12 +177,29 @@ def _delays(free: int, first: int, longest: int) -> tuple[tuple[int, timedelta],
 
 
 def _reserve(connection: Connection, counter: Counter, key: str, moment: datetime) -> None:
-    """Add one failure. Raises _Refused, saying when to come back."""
+    """Add one failure to a counter with delays. Raises _Refused, saying when to come back."""
     if counter.reserve(connection, key, moment):
         return
-    until = _rows.c.expires_at if counter.limit is not None else _rows.c.blocked_until
-    reopens_at = connection.execute(select(until).where(_rows.c.key == key)).scalar_one()
-    raise _Refused(Verdict(False, max(1, math.ceil((reopens_at - moment).total_seconds()))))
+    reopens_at = connection.execute(select(_rows.c.blocked_until).where(_rows.c.key == key)).scalar_one()
+    raise _Refused(_refusal_until(reopens_at, moment))
+
+
+def _refusal_until(reopens_at: datetime, moment: datetime) -> Verdict:
+    return Verdict(False, max(1, math.ceil((reopens_at - moment).total_seconds())))
+
+
+def _withdrawal(key: str, reserved_at: datetime, free_failures: int) -> Update:
+    """Take one reservation back, from the counter that it was made on: a newer one under that key owes nothing.
+
+    The delay that it began goes with it; when it was allowed, none was running.
+    """
+    remaining = _rows.c.failures - 1
+    no_delay = or_(_rows.c.last_failure_at == reserved_at, remaining < free_failures)
+    return (
+        update(_rows)
+        .where(_rows.c.key == key, _rows.c.failures > 0, _rows.c.window_started_at <= reserved_at)
+        .values(failures=remaining, blocked_until=case((no_delay, null()), else_=_rows.c.blocked_until))
+    )
 
 
 def _give_back(connection: Connection, key: str, moment: datetime) -> None:

@@ -21,6 +21,8 @@ class ConsentRow(Base):
     client_id: Mapped[str] = mapped_column(ForeignKey("clients.client_id", ondelete="CASCADE"), index=True)
     scopes: Mapped[list[str]]
     resources: Mapped[list[str]]
+    declined: Mapped[list[str]] = mapped_column(default=list)
+    """Optional scopes that the person left out: decided, and not asked about again."""
     claims: Mapped[list[str]]
     """Claim names granted one by one through the `claims` parameter."""
     granted_at: Mapped[datetime] = mapped_column(default=now)

@@ -1,8 +1,13 @@
-"""The standard scopes and the claims they ask for (OpenID Connect Core §5.4, §11). Pure."""
+"""The grammar of scope values (RFC 6749 §3.3), and the standard ones with the claims they ask for
+(OpenID Connect Core §5.4, §11)."""
 
+import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
+
+SCOPE_TOKEN: Final = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
+"""One scope value."""
 
 STANDARD_SCOPES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
