@@ -8,8 +8,10 @@ from idp.core.logs import configure_logs
 from idp.core.resources import resource_dir
 from idp.core.secrets import load_sealer, load_secret_ring
 from idp.core.settings import Settings, load_settings
+from idp.engine.demo_accounts import refuse_demo_accounts
 from idp.engine.interaction import Interactions
 from idp.engine.lifecycle import Lifecycle
+from idp.engine.lifecycle.retention import Retention
 from idp.engine.tokens import (
     AccessTokens,
     AuthorizationCodes,
@@ -46,11 +48,11 @@ from idp.web.pages import install_pages
 from idp.web.provider import EXTENSION, Provider
 
 
-def create_app(settings: Settings | None = None) -> Flask:
+def create_app(settings: Settings | None = None, *, tolerate_demo_accounts: bool = False) -> Flask:
     """Build the application. Raises ConfigurationError if the settings are unsafe or incomplete.
 
     An SQLite database upgrades itself here; PostgreSQL is upgraded by `idp db upgrade` alone, and `/readyz` is red
-    until then.
+    until then. In production the demo accounts are refused, unless by a command that may be about to delete them.
     """
     settings = settings or load_settings()
     configure_logs(settings)
@@ -61,6 +63,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         static_url_path=f"{settings.issuer_path}/static",
     )
     app.config.update(
+        DEBUG=False,  # whatever FLASK_DEBUG says (KY2)
         SQLALCHEMY_DATABASE_URI=database_url(settings),
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings),
         MAX_CONTENT_LENGTH=256 * 1024,
@@ -78,6 +81,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.extensions[EXTENSION] = provider
         if is_current(db.engine):
             provider.keyset.ensure()
+            if settings.is_production and not tolerate_demo_accounts:
+                refuse_demo_accounts(provider.users, provider.passwords, provider.clients)
     _install_doors(app, settings)
     return app
 
@@ -94,7 +99,9 @@ def build_provider(settings: Settings) -> Provider:
     users = Users(audit)
     passwords = Passwords(settings.passwords, secrets, audit)
     sessions = Sessions(settings, audit)
-    resource_servers = ResourceServers(audit)
+    resource_servers = ResourceServers(
+        audit, algorithms=settings.keys.algorithms, allow_opaque=settings.features.opaque_access_tokens
+    )
     return Provider(
         settings=settings,
         secrets=secrets,
@@ -110,13 +117,14 @@ def build_provider(settings: Settings) -> Provider:
         passwords=passwords,
         totp=Totp(sealer, audit),
         roles=Roles(audit),
-        clients=ClientRegistry(secrets, sealer, audit),
+        clients=ClientRegistry(secrets, sealer, audit, algorithms=settings.keys.algorithms),
         resource_servers=resource_servers,
         consents=Consents(audit),
         sessions=sessions,
         interactions=Interactions(store, settings.lifetimes),
         tokens=_tokens(settings, secrets, keyset, resource_servers, store, durable),
         lifecycle=Lifecycle(users, passwords, sessions, throttle),
+        retention=Retention(settings.retention, sessions, throttle, audit, (store, durable)),
     )
 
 

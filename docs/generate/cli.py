@@ -62,7 +62,7 @@ def _help(command: click.Command) -> str:
 def _names(option: click.Option) -> str:
     names = ", ".join(option.opts)
     if option.is_flag:
-        return names
+        return " / ".join([names, *option.secondary_opts])
     metavar = option.make_metavar(click.Context(click.Command("any")))
     return f"{names} {metavar.replace('INTEGER RANGE', 'NUMBER').replace('FILENAME', 'FILE')}"
 

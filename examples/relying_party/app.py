@@ -197,7 +197,12 @@ def refresh() -> ResponseReturnValue:
     visit = _visits().get(session.get("visit"))
     if visit is not None and "refresh_token" in visit.tokens:
         idp = _idp()
-        new = idp.fetch_access_token(grant_type="refresh_token", refresh_token=visit.tokens["refresh_token"])
+        # The scope that was granted: Authlib would ask for the configured one, which the person may have narrowed.
+        new = idp.fetch_access_token(
+            grant_type="refresh_token",
+            refresh_token=visit.tokens["refresh_token"],
+            scope=visit.tokens.get("scope", ""),
+        )
         if "id_token" in new:
             claims = dict(idp.parse_id_token(new, nonce=None))
             # OpenID Connect Core §12.2: a refreshed ID token is about the same person.

@@ -3,8 +3,10 @@
 import click
 
 from idp import __version__
+from idp.cli.api import api_group
 from idp.cli.audit import audit_group
 from idp.cli.client import client_group
+from idp.cli.consent import consent_group
 from idp.cli.db import db_group
 from idp.cli.demo import demo_group
 from idp.cli.doctor import doctor
@@ -36,6 +38,8 @@ for command in (
     user_group,
     role_group,
     client_group,
+    api_group,
+    consent_group,
     session_group,
     keys_group,
     token_group,

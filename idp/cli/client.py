@@ -10,7 +10,7 @@ from idp.cli.application import running_provider
 from idp.cli.output import json_option, print_fields, print_json, print_table
 from idp.core.errors import Invalid, NotFound
 from idp.identity.clients.client import Client
-from idp.identity.clients.metadata import AUTH_METHODS, GRANT_TYPES, ClientMetadata
+from idp.identity.clients.metadata import AUTH_METHODS, GRANT_TYPES, SIGNATURE_ALGORITHMS, ClientMetadata
 from idp.web.provider import Provider
 
 DEFAULT_OVERLAP_SECONDS = 86400
@@ -36,6 +36,7 @@ def client_group() -> None:
 @click.option("--type", "application_type", type=click.Choice(("web", "native")), help="Default: web.")
 @click.option("--jwks", type=click.File(), help="File with its public keys, for private_key_jwt.")
 @click.option("--jwks-uri", help="Where it publishes its keys.")
+@click.option("--id-token-alg", type=click.Choice(SIGNATURE_ALGORITHMS), help="Default: RS256.")
 @click.option("--client-id", help="Choose the identifier instead of having one made.")
 @click.option("--secret-file", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="Take the secret from this file instead of having one made.")  # fmt: skip
@@ -54,6 +55,7 @@ def create(
     application_type: str | None,
     jwks: Any,
     jwks_uri: str | None,
+    id_token_alg: str | None,
     client_id: str | None,
     secret_file: Path | None,
     skip_consent: bool,
@@ -75,6 +77,7 @@ def create(
             "application_type": application_type,
             "jwks": _json(jwks),
             "jwks_uri": jwks_uri,
+            "id_token_signed_response_alg": id_token_alg,
         }
     )
     with running_provider() as provider:
@@ -89,6 +92,54 @@ def create(
         print_json({"client_id": client.client_id, **_secret(secret), **_described(client)})
         return
     print_fields({"client_id": client.client_id, **_secret(secret)})
+    if secret is not None:
+        click.echo("Keep the secret now: it is not shown again.", err=True)
+
+
+@client_group.command("update")
+@click.argument("client_id")
+@click.option("--name", help="Shown to users.")
+@click.option("--redirect-uri", "redirect_uris", multiple=True, help="Exact redirect URI; repeatable.")
+@click.option("--post-logout-redirect-uri", "logout_uris", multiple=True, help="Where sign-out may return to.")
+@click.option("--grant-type", "grant_types", multiple=True, type=click.Choice(GRANT_TYPES), help="Repeatable.")
+@click.option("--scope", multiple=True, help="Scopes it may ask for, space-separated.")
+@click.option("--resource", "resources", multiple=True, help="API (audience) it may ask tokens for; repeatable.")
+@click.option("--auth-method", type=click.Choice(AUTH_METHODS), help="How it proves who it is.")
+@click.option("--type", "application_type", type=click.Choice(("web", "native")), help="Kind of application.")
+@click.option("--jwks", type=click.File(), help="File with its public keys; replaces its jwks_uri.")
+@click.option("--jwks-uri", help="Where it publishes its keys; replaces its jwks.")
+@click.option("--id-token-alg", type=click.Choice(SIGNATURE_ALGORITHMS), help="Algorithm of its ID tokens.")
+@click.option("--userinfo-alg", type=click.Choice(SIGNATURE_ALGORITHMS), help="Algorithm of signed UserInfo answers.")
+@click.option("--home-page", help="Where 'Back to …' leads.")
+@click.option("--privacy-policy", help="Linked from the consent page.")
+@click.option("--terms-of-service", help="Linked from the consent page.")
+@click.option("--clear", multiple=True, metavar="MEMBER", help="Remove a member of the metadata, such as scope.")
+@click.option("--consent/--skip-consent", "asks_for_consent", default=None, help="Whether users are asked.")
+@click.option("--pkce/--no-pkce", "require_pkce", default=None, help="Whether PKCE is required.")
+@json_option
+def update(
+    client_id: str,
+    clear: tuple[str, ...],
+    asks_for_consent: bool | None,
+    require_pkce: bool | None,
+    as_json: bool,
+    **changes: Any,
+) -> None:
+    """Change a client; what is not named stays. A list that is named replaces the old one."""
+    if changes["jwks"] is not None and changes["jwks_uri"] is not None:
+        raise click.UsageError("--jwks excludes --jwks-uri.")
+    with running_provider() as provider:
+        before = find_client(provider, client_id)
+        client, secret = provider.clients.update(
+            client_id,
+            _changed(before.metadata.to_dict(), changes, clear),
+            skip_consent=None if asks_for_consent is None else not asks_for_consent,
+            require_pkce=require_pkce,
+        )
+    if as_json:
+        print_json({**_secret(secret), **_described(client)})
+        return
+    print_fields({**_secret(secret), **_described(client)})
     if secret is not None:
         click.echo("Keep the secret now: it is not shown again.", err=True)
 
@@ -177,6 +228,42 @@ def find_client(provider: Provider, client_id: str) -> Client:
     if client is None:
         raise NotFound(f"there is no client '{client_id}'")
     return client
+
+
+_MEMBERS = {
+    "name": "client_name",
+    "logout_uris": "post_logout_redirect_uris",
+    "auth_method": "token_endpoint_auth_method",
+    "id_token_alg": "id_token_signed_response_alg",
+    "userinfo_alg": "userinfo_signed_response_alg",
+    "home_page": "client_uri",
+    "privacy_policy": "policy_uri",
+    "terms_of_service": "tos_uri",
+}
+"""Options whose name is not that of the member they set."""
+
+
+def _changed(values: dict[str, Any], changes: dict[str, Any], clear: tuple[str, ...]) -> dict[str, Any] | None:
+    """Client metadata with the changes that were asked for; None if none was."""
+    given = {name: value for name, value in changes.items() if value not in (None, ())}
+    if not given and not clear:
+        return None
+    for member in clear:
+        if member.partition("#")[0] not in ClientMetadata.model_fields:
+            raise click.BadParameter(f"there is no member '{member}'", param_hint="--clear")
+        values.pop(member, None)
+    for name, value in given.items():
+        member = _MEMBERS.get(name, name)
+        if member == "scope":
+            value = " ".join(value)
+        elif member == "jwks":
+            value = _json(value)
+        values[member] = list(value) if isinstance(value, tuple) else value
+    if "jwks" in given or "jwks_uri" in given:
+        values.pop("jwks_uri" if "jwks" in given else "jwks", None)
+    if "grant_types" in given:
+        values.pop("response_types", None)  # they follow from the grant types
+    return values
 
 
 def _set_enabled(client_id: str, is_enabled: bool) -> None:

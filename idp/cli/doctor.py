@@ -22,6 +22,8 @@ from idp.cli.output import json_option, print_json
 from idp.core.clock import now
 from idp.core.errors import IdpError
 from idp.core.settings import Settings, load_settings
+from idp.engine.demo_accounts import advice, open_doors
+from idp.identity.clients.registry import SIGNING_FIELDS, Client
 from idp.storage.db import database_url
 from idp.storage.ephemeral import RedisStore
 from idp.storage.migrate import current, head
@@ -30,6 +32,7 @@ from idp.web.provider import Provider, current_provider
 CLOCK_TOLERANCE = timedelta(seconds=5)
 REACH_SECONDS = 5.0
 LARGEST_METADATA = 256 * 1024
+CLIENTS_AT_A_TIME = 500
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 
@@ -147,7 +150,7 @@ def _clock(source: str, theirs: datetime) -> Finding:
 
 def _services(settings: Settings) -> Iterator[Finding]:
     try:
-        application = create_app(settings)
+        application = create_app(settings, tolerate_demo_accounts=True)
     except IdpError as error:
         yield Finding("application", PROBLEM, str(error))
         return
@@ -156,7 +159,9 @@ def _services(settings: Settings) -> Iterator[Finding]:
         checks: tuple[tuple[str, Callable[[Provider], Iterator[Finding]]], ...] = (
             ("store", _store),
             ("keys", _keys),
+            ("algorithms", _algorithms),
             ("worker", _worker),
+            ("demo", _demo_accounts),
         )
         for name, check in checks:
             try:
@@ -188,6 +193,39 @@ def _keys(provider: Provider) -> Iterator[Finding]:
             yield Finding("keys", WARNING, f"the {alg} key is overdue for rotation: is 'idp worker' running?")
         else:
             yield Finding("keys", OK, f"{alg} is signed by {active.kid}")
+
+
+def _algorithms(provider: Provider) -> Iterator[Finding]:
+    """Who was registered for an algorithm that is switched off meanwhile gets no tokens."""
+    available = provider.settings.keys.algorithms
+    users = [
+        (f"API {server.audience}", "idp api update … --alg", server.signing_alg)
+        for server in provider.resource_servers.all()
+        if server.is_enabled
+    ]
+    for client in _all_clients(provider):
+        for field in SIGNING_FIELDS:
+            users.append((f"client {client.client_id}", "idp client update …", getattr(client.metadata, field)))
+    for name, command, alg in users:
+        if alg is not None and alg not in available:
+            message = f"{name} asks for {alg}, which no key signs: '{command}', or add it to IDP_KEYS__ALGORITHMS"
+            yield Finding("algorithms", PROBLEM, message)
+
+
+def _all_clients(provider: Provider) -> Iterator[Client]:
+    after = None
+    while page := provider.clients.list(CLIENTS_AT_A_TIME, after):
+        yield from (client for client in page if client.is_enabled)
+        after = page[-1].client_id
+
+
+def _demo_accounts(provider: Provider) -> Iterator[Finding]:
+    if not provider.settings.is_production:
+        return
+    if found := open_doors(provider.users, provider.passwords, provider.clients):
+        yield Finding("demo", PROBLEM, advice(found))
+    else:
+        yield Finding("demo", OK, "no demo accounts")
 
 
 def _worker(provider: Provider) -> Iterator[Finding]:

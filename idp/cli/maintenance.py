@@ -2,23 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
-
-from sqlalchemy import delete, select
 
 from idp.core.clock import now
 from idp.core.errors import Unavailable
 from idp.core.randomness import new_id
-from idp.storage.db import transaction
-from idp.storage.tables import TokenFamily
 from idp.web.provider import Provider
-
-SESSION_RETENTION = timedelta(days=30)
-"""How long a session that is over can still be looked up."""
-FAMILY_RETENTION = timedelta(days=7)
-"""How long an expired token family still recognises the reuse of its code."""
-BATCH = 1000
-"""Rows per transaction, so that sign-ins never wait long for the write lock."""
 
 LEASE = "lease:maintenance"
 
@@ -59,10 +47,7 @@ def maintain(provider: Provider) -> dict[str, str]:
     at = now()
     tasks: dict[str, Callable[[], object]] = {
         "keys": lambda: provider.rotation.maintain(at),
-        "short-lived values": lambda: provider.store.purge() + provider.durable.purge(),
-        "throttles": provider.throttle.purge,
-        "sessions": lambda: provider.sessions.purge(at - SESSION_RETENTION),
-        "token families": _purge_families,
+        **provider.retention.tasks(at),
     }
     done: dict[str, str] = {}
     for name, task in tasks.items():
@@ -74,20 +59,3 @@ def maintain(provider: Provider) -> dict[str, str]:
         if result:
             done[name] = "moved on" if result is True else str(result)
     return done
-
-
-def _purge_families() -> int:
-    """Delete token families whose last token expired long ago, in batches; returns how many."""
-    before, total = now() - FAMILY_RETENTION, 0
-    doomed = select(TokenFamily.id).where(TokenFamily.expires_at < before).limit(BATCH)
-    while True:
-        with transaction() as session:
-            deleted = session.execute(
-                delete(TokenFamily)
-                .where(TokenFamily.id.in_(doomed.scalar_subquery()))
-                .returning(TokenFamily.id)
-                .execution_options(synchronize_session=False)
-            ).all()
-        total += len(deleted)
-        if len(deleted) < BATCH:
-            return total

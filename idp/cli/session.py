@@ -1,17 +1,11 @@
 """`idp session`: who is signed in, and ending it."""
 
 import click
-from sqlalchemy import select
 
 from idp.cli.application import running_provider
 from idp.cli.output import json_option, print_json, print_table
 from idp.cli.user import find_user
-from idp.core.clock import now
 from idp.core.errors import NotFound
-from idp.identity.sessions.sessions import Session
-from idp.storage.db import reading
-from idp.storage.tables import SessionRow
-from idp.web.provider import Provider
 
 
 @click.group("session")
@@ -29,7 +23,7 @@ def list_sessions(user_ref: str | None, limit: int, as_json: bool) -> None:
         if user_ref:
             sessions = list(provider.sessions.list(find_user(provider, user_ref).id))[:limit]
         else:
-            sessions = _latest(provider, limit)
+            sessions = list(provider.sessions.latest(limit))
     if as_json:
         print_json(sessions)
     else:
@@ -56,15 +50,3 @@ def revoke(session_id: str | None, user_ref: str | None, offline: bool) -> None:
             if not ended:
                 raise NotFound(f"there is no live session '{session_id}'")
     click.echo(f"{ended} session(s) ended.")
-
-
-def _latest(provider: Provider, limit: int) -> list[Session]:
-    statement = (
-        select(SessionRow.id)
-        .where(SessionRow.ended_at.is_(None), SessionRow.idle_expires_at > now(), SessionRow.expires_at > now())
-        .order_by(SessionRow.last_seen_at.desc())
-        .limit(limit)
-    )
-    with reading() as session:
-        found = (provider.sessions.get(session_id) for session_id in session.execute(statement).scalars().all())
-        return [one for one in found if one is not None]

@@ -98,6 +98,39 @@ def set_password(user_ref: str, password_stdin: bool) -> None:
     click.echo(f"Password of {user.id} set; every session is ended.")
 
 
+@user_group.command("set-email")
+@click.argument("user_ref", metavar="USER")
+@click.argument("email")
+@click.option("--verified", is_flag=True, help="The address is known to belong to the user.")
+@json_option
+def set_email(user_ref: str, email: str, verified: bool, as_json: bool) -> None:
+    """Replace a user's e-mail address, by which they sign in. Sessions and tokens stay."""
+    with running_provider() as provider:
+        user = provider.users.change_email(find_user(provider, user_ref).id, email, verified=verified)
+        described = _described(provider, user)
+    if as_json:
+        print_json(described)
+    else:
+        click.echo(f"The address of {user.id} is {user.email} ({'' if verified else 'not '}verified).")
+
+
+@user_group.command("enrol-totp")
+@click.argument("user_ref", metavar="USER")
+@json_option
+def enrol_totp(user_ref: str, as_json: bool) -> None:
+    """Give a user a one-time code generator, replacing the one before. Its seed is printed once and never again."""
+    with running_provider() as provider:
+        user = find_user(provider, user_ref)
+        seed = provider.totp.enrol(user.id)
+        uri = provider.totp.provisioning_uri(seed, user.email or user.id, provider.settings.product_name)
+    result = {"id": user.id, "totp_secret": seed, "otpauth_uri": uri}
+    if as_json:
+        print_json(result)
+    else:
+        print_fields(result)
+        click.echo("Hand the seed over now: it is not shown again.", err=True)
+
+
 @user_group.command("deactivate")
 @click.argument("user_ref", metavar="USER")
 def deactivate(user_ref: str) -> None:

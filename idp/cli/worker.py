@@ -33,7 +33,7 @@ def worker(interval: int, once: bool) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, stop)
     settings = load_settings()
-    with create_app(settings).app_context():
+    with create_app(settings, tolerate_demo_accounts=True).app_context():
         provider = current_provider()
         seconds = max(_LEASE_INTERVALS * interval, 30)
         if once:

@@ -87,6 +87,8 @@ class Event(StrEnum):
     """A client was given a new secret."""
     RESOURCE_SERVER_CREATED = "resource_server:created"
     """An API was registered."""
+    RESOURCE_SERVER_UPDATED = "resource_server:updated"
+    """An API's scopes or tokens changed, or it was enabled or disabled."""
 
     KEY_CREATED = "key:created"
     """A signing key was made and published as next."""

@@ -25,7 +25,6 @@ from idp.oauth.errors import (
     UnmetAuthenticationRequirements,
 )
 from idp.signin.facts import gather
-from idp.storage.db import transaction
 from idp.web.browser_session import current_session
 from idp.web.cookies import browser_id, known_browser_id
 from idp.web.provider import current_provider
@@ -90,11 +89,17 @@ def _answer(query: bytes) -> ResponseReturnValue:
     except OAuthError as error:
         _audit_refusal(draft, error.error, error.detail)
         return response.failure(draft.destination, error)
+    requirements = authorization_request.requirements()
+    gathered = gather(requirements)
+    step = next_step(requirements, gathered.progress, gathered.facts)
+    if step is Step.DONE and gathered.session is not None:
+        # Nobody has to be asked anything: the hub would only send the browser on to `resume`.
+        return _grant(authorization_request, gathered.session.id)
     if "none" in authorization_request.prompts:
-        return _answer_silently(authorization_request)
+        return _refuse_silently(authorization_request, step)
     interaction = provider.interactions.begin(
         browser_id=browser_id(provider.settings),
-        requirements=authorization_request.requirements(),
+        requirements=requirements,
         resume_path=url_for("oauth.resume", interaction="{id}").replace("%7Bid%7D", "{id}"),
         restart_path=_restart_path(draft),
         request=authorization_request.as_record(),
@@ -102,13 +107,8 @@ def _answer(query: bytes) -> ResponseReturnValue:
     return redirect(url_for("signin.hub", interaction_id=interaction.id), 303)
 
 
-def _answer_silently(authorization_request: AuthorizationRequest) -> Response:
+def _refuse_silently(authorization_request: AuthorizationRequest, step: Step) -> Response:
     """`prompt=none`: the same policy as the hub's, with every page turned into an error (§3.1.2.6)."""
-    requirements = authorization_request.requirements()
-    facts = gather(requirements)
-    step = next_step(requirements, facts.progress, facts.facts)
-    if step is Step.DONE and facts.session is not None:
-        return _grant(authorization_request, facts.session.id)
     error = _SILENT.get(step, InteractionRequired)("the request cannot be answered without the person")
     _record(Event.AUTHORIZATION_REFUSED, authorization_request, reason=error.error)
     return response.failure(authorization_request.destination, error)
@@ -178,15 +178,14 @@ def _grant(authorization_request: AuthorizationRequest, session_id: str) -> Resp
         code_challenge=authorization_request.code_challenge,
         nonce=authorization_request.nonce,
     )
-    with transaction():
-        provider.audit.record(
-            Event.AUTHORIZATION_GRANTED,
-            actor=f"user:{session.user_id}",
-            user_id=session.user_id,
-            client_id=authorization_request.client_id,
-            session_id=session.id,
-            scopes=list(scopes),
-        )
+    provider.audit.record(
+        Event.AUTHORIZATION_GRANTED,
+        actor=f"user:{session.user_id}",
+        user_id=session.user_id,
+        client_id=authorization_request.client_id,
+        session_id=session.id,
+        scopes=list(scopes),
+    )
     return response.success(authorization_request.destination, code)
 
 
@@ -224,21 +223,19 @@ def _posted_key(posted: str) -> str:
 
 def _record(event: Event, authorization_request: AuthorizationRequest, **details: str) -> None:
     session = current_session()
-    with transaction():
-        current_provider().audit.record(
-            event,
-            user_id=session.user_id if session else None,
-            client_id=authorization_request.client_id,
-            session_id=session.id if session else None,
-            **details,
-        )
+    current_provider().audit.record(
+        event,
+        user_id=session.user_id if session else None,
+        client_id=authorization_request.client_id,
+        session_id=session.id if session else None,
+        **details,
+    )
 
 
 def _audit_refusal(draft: Draft, reason: str, detail: str) -> None:
-    with transaction():
-        current_provider().audit.record(
-            Event.AUTHORIZATION_REFUSED,
-            client_id=draft.client.client_id if draft.has_client else None,
-            reason=reason,
-            detail=detail,
-        )
+    current_provider().audit.record(
+        Event.AUTHORIZATION_REFUSED,
+        client_id=draft.client.client_id if draft.has_client else None,
+        reason=reason,
+        detail=detail,
+    )

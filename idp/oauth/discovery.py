@@ -4,9 +4,9 @@ from typing import Any
 
 from flask import Response, request
 
+from idp.core.scopes import STANDARD_SCOPES
 from idp.core.settings import Settings
 from idp.engine.tokens import PERSON_CLAIMS
-from idp.core.scopes import STANDARD_SCOPES
 from idp.identity.credentials.assurance import LEVELS
 from idp.oauth import client_auth
 from idp.oauth.cached_document import CachedDocument

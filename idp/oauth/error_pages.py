@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Response
+from flask import Response, url_for
 from flask_babel import gettext as _
 
 from idp.oauth.checks.draft import PageError
@@ -47,7 +47,7 @@ def expired_page() -> Response:
         title=_("This sign-in is over"),
         message=_("It was finished already, took too long, or was started in another browser."),
         what_to_do=_("Go back to the app and sign in from there."),
-        actions=((_("Start page"), "/"),),
+        actions=((_("Start page"), url_for("web.home")),),
     )
 
 

@@ -46,12 +46,8 @@ class InvalidClient(OAuthError):
     """The client could not prove who it is; answers 401 with a `WWW-Authenticate` header (RFC 6749 §5.2)."""
 
     error = "invalid_client"
+    status_code = 401
     default_description = "client authentication failed"
-
-    def __init__(self, description: str | None = None, *, detail: str | None = None, challenge: bool = False) -> None:
-        super().__init__(description, detail=detail)
-        self.status_code = 401
-        self.challenge = challenge
 
     def get_headers(self) -> list[tuple[str, str]]:
         """RFC 6749 §5.2: the scheme that the client used, as a challenge."""
@@ -163,12 +159,6 @@ class InsufficientScope(OAuthError):
 
     error = "insufficient_scope"
     status_code = 403
-
-
-class UnsupportedTokenType(OAuthError):
-    """The server does not revoke this type of token (RFC 7009 §2.2.1)."""
-
-    error = "unsupported_token_type"
 
 
 #: Registered code → class, for outcomes that other floors name by their code.

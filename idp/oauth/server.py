@@ -16,7 +16,6 @@ from idp.oauth import client_auth
 from idp.oauth.errors import OAuthError, UnsupportedGrantType
 from idp.oauth.json_response import json_response
 from idp.oauth.requests import ProtocolRequest
-from idp.storage.db import transaction
 from idp.web.provider import current_provider
 
 
@@ -73,12 +72,11 @@ class AuthorizationServer(AuthlibServer):
         client = request.client
         if client is None or not isinstance(error, OAuthError):
             return  # failed client authentication has its own event
-        with transaction():
-            current_provider().audit.record(
-                Event.TOKEN_REFUSED,
-                actor=f"client:{client.client_id}",
-                client_id=client.client_id,
-                grant_type=request.payload.grant_type,
-                error=error.error,
-                reason=error.detail,
-            )
+        current_provider().audit.record(
+            Event.TOKEN_REFUSED,
+            actor=f"client:{client.client_id}",
+            client_id=client.client_id,
+            grant_type=request.payload.grant_type,
+            error=error.error,
+            reason=error.detail,
+        )

@@ -7,9 +7,9 @@ from flask import request, url_for
 from flask.typing import ResponseReturnValue
 
 from idp.core.events import Event
+from idp.core.scopes import STANDARD_SCOPES
 from idp.core.settings import LOOPBACK_HOSTS
 from idp.engine.interaction import Failure, Step
-from idp.core.scopes import STANDARD_SCOPES
 from idp.identity.sessions.sessions import Session
 from idp.signin.dispatcher import Visit, page
 from idp.storage.db import transaction

@@ -6,6 +6,7 @@ from idp.core.clock import now
 from idp.engine.interaction import Facts, Progress, Requirements, SessionFacts
 from idp.identity.clients.client import Client
 from idp.identity.sessions.sessions import Session
+from idp.storage.db import reading
 from idp.web.browser_session import current_session
 from idp.web.provider import current_provider
 
@@ -27,13 +28,14 @@ def gather(requirements: Requirements, progress: Progress | None = None) -> Gath
     session = current_session()
     client = provider.clients.get(requirements.client_id) if requirements.client_id else None
     in_question = progress.first_factor.user_id if progress.first_factor else session and session.user_id
-    facts = Facts(
-        now=now(),
-        session=(SessionFacts(session.id, session.user_id, session.auth_time, session.acr) if session else None),
-        totp_enrolled=bool(in_question) and provider.totp.is_enrolled(str(in_question)),
-        consent_needed=client is not None and not _consent_is_remembered(requirements, client, session),
-        consent_possible=client is not None and client.asks_for_consent,
-    )
+    with reading():
+        facts = Facts(
+            now=now(),
+            session=(SessionFacts(session.id, session.user_id, session.auth_time, session.acr) if session else None),
+            totp_enrolled=bool(in_question) and provider.totp.is_enrolled(str(in_question)),
+            consent_needed=client is not None and not _consent_is_remembered(requirements, client, session),
+            consent_possible=client is not None and client.asks_for_consent,
+        )
     return Gathered(facts, progress, session, client)
 
 

@@ -26,6 +26,7 @@ from sqlalchemy.types import JSON, TypeDecorator
 from idp.core.errors import Unavailable
 from idp.core.settings import Settings
 from idp.storage.patience import Patience, WriterQueue
+from idp.storage.pool import autocommit, watch_pool
 
 LOCK_TIMEOUT_SECONDS = 5
 STATEMENT_TIMEOUT_SECONDS = 6

@@ -13,7 +13,13 @@ _WITH_PORT = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<v4>[0-9.]+))(?::[0-9]{1,5}
 
 @lru_cache(maxsize=8)
 def _networks(cidrs: tuple[str, ...]) -> tuple[Network, ...]:
-    return tuple(ipaddress.ip_network(cidr) for cidr in cidrs)
+    return tuple(_unmapped(ipaddress.ip_network(cidr)) for cidr in cidrs)
+
+
+def _unmapped(network: Network) -> Network:
+    if isinstance(network, ipaddress.IPv4Network) or network.network_address.ipv4_mapped is None:
+        return network
+    return ipaddress.IPv4Network((network.network_address.ipv4_mapped, max(0, network.prefixlen - 96)))
 
 
 def client_address(peer: str | None, forwarded_for: Sequence[str], trusted: tuple[str, ...]) -> str | None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import structlog
-from flask import Flask, Response, g, jsonify, request
+from flask import Flask, Response, g, jsonify, request, url_for
 from flask_babel import format_datetime
 from flask_babel import gettext as _
 from werkzeug.exceptions import HTTPException
@@ -85,12 +85,14 @@ def install_errors(app: Flask, json_paths: frozenset[str]) -> None:
     def _http(error: HTTPException) -> Response:
         status = error.code or 500
         if wants_json():
-            code = {413: "invalid_request", 405: "invalid_request", 404: "not_found"}.get(status, "invalid_request")
+            code = "server_error" if status >= 500 else "not_found" if status == 404 else "invalid_request"
             response = jsonify(error=code, error_description=f"{status} {error.name}")
             response.status_code = status
         else:
             title, message = _sentences(status)
-            response = error_page(status=status, title=title, message=message, actions=((_("Start page"), "/"),))
+            response = error_page(
+                status=status, title=title, message=message, actions=((_("Start page"), url_for("web.home")),)
+            )
         for name, value in error.get_headers():
             if name not in ("Content-Type", "Content-Length"):
                 response.headers[name] = value

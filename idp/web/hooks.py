@@ -73,7 +73,9 @@ def install_hooks(app: Flask, settings: Settings) -> None:
         is_malformed = isinstance(request.routing_exception, BadRequest)
         if is_malformed or not (request.path in _ANY_HOST or is_ours(request.host.lower())):
             # In plain text: a page would have links, and links have hosts.
-            return Response(f"This server answers for {settings.issuer} alone.\n", 400, mimetype="text/plain")
+            return _refused(f"This server answers for {settings.issuer} alone.")
+        if not _is_text(request.query_string):
+            return _refused("The query of this address is not text in UTF-8.")
         return None
 
     @app.after_request
@@ -89,3 +91,16 @@ def install_hooks(app: Flask, settings: Settings) -> None:
             request_id=g.get("request_id"),
         )
         return response
+
+
+def _refused(sentence: str) -> Response:
+    return Response(sentence + "\n", 400, mimetype="text/plain")
+
+
+def _is_text(raw: bytes) -> bool:
+    """Flask decodes the query strictly, and would fail in the middle of a view."""
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

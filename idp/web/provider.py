@@ -10,6 +10,7 @@ from idp.core.fetch import Fetcher
 from idp.core.settings import Settings
 from idp.engine.interaction import Interactions
 from idp.engine.lifecycle import Lifecycle
+from idp.engine.lifecycle.retention import Retention
 from idp.engine.tokens import Tokens
 from idp.identity.access.roles import Roles
 from idp.identity.clients.registry import ClientRegistry
@@ -55,6 +56,7 @@ class Provider:
     interactions: Interactions
     tokens: Tokens
     lifecycle: Lifecycle
+    retention: Retention
 
 
 def current_provider() -> Provider:

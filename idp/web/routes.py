@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 
 from idp.core.errors import IdpError, Unavailable
 from idp.storage.db import db
+from idp.storage.ephemeral import EphemeralStore, FallbackStore
 from idp.storage.migrate import is_current
 from idp.web.browser_session import current_session
 from idp.web.cookies import LOCALE, set_cookie
@@ -16,6 +17,8 @@ from idp.web.pages import is_local_path, render_page, user_view
 from idp.web.provider import current_provider
 
 log = structlog.get_logger("idp.health")
+
+DEGRADED = "degraded"
 
 blueprint = Blueprint("web", __name__)
 
@@ -40,7 +43,7 @@ def home() -> Response:
 def language(code: str) -> ResponseReturnValue:
     """Remember a language on this browser and go back."""
     target = request.args.get("next")
-    response = make_response(redirect(target if target and is_local_path(target) else "/", 303))
+    response = make_response(redirect(target if target and is_local_path(target) else url_for("web.home"), 303))
     if code in LANGUAGES:
         set_cookie(response, current_provider().settings, LOCALE, code, 365 * 86400)
     return response
@@ -54,7 +57,10 @@ def healthz() -> Response:
 
 @blueprint.get("/readyz")
 def readyz() -> tuple[Response, int]:
-    """This worker can serve: database, migrations, ephemeral store and an active signing key."""
+    """This worker can serve: database, migrations, ephemeral store and an active signing key.
+
+    A store that does without its Redis serves too, and says so: `degraded`.
+    """
     provider = current_provider()
     checks: dict[str, str] = {}
 
@@ -70,10 +76,15 @@ def readyz() -> tuple[Response, int]:
 
     check("database", _database_problem)
     check("migrations", lambda: None if is_current(db.engine) else "behind: run `idp db upgrade`")
-    check("store", provider.store.ping)
+    check("store", lambda: _store_state(provider.store))
     check("signing_key", _signing_key_problem)
-    ready = all(value == "ok" for value in checks.values())
+    ready = all(value in ("ok", DEGRADED) for value in checks.values())
     return jsonify(status="ready" if ready else "not ready", checks=checks), 200 if ready else 503
+
+
+def _store_state(store: EphemeralStore) -> str | None:
+    store.ping()
+    return DEGRADED if isinstance(store, FallbackStore) and store.is_degraded else None
 
 
 def _database_problem() -> None:

@@ -242,7 +242,11 @@ def _problem(words: list[str]) -> str | None:
         if found is None:
             return f"there is no '{rest[0]}'"
         command, rest = found, rest[1:]
-    known = {name for option in command.params for name in option.opts} | {"-h", "--help", "--version"}
+    known = {name for option in command.params for name in (*option.opts, *option.secondary_opts)} | {
+        "-h",
+        "--help",
+        "--version",
+    }
     unknown = [word for word in rest if word.startswith("--") and word.partition("=")[0] not in known]
     return f"no option {unknown[0]}" if unknown else None
 

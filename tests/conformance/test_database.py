@@ -268,9 +268,7 @@ class TestVersionWatch:
         self.bump()
         assert watch.changed() is True
 
-    def test_a_database_that_hangs_holds_up_one_caller_only(
-        self, app: Flask, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_database_that_hangs_holds_up_one_caller_only(self, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
         watch = VersionWatch("clients", interval=60)
         hanging, answers = threading.Event(), threading.Event()
 

@@ -151,7 +151,7 @@ class Load:
 
     def check(self) -> None:
         """Every promise is kept. Raises AssertionError."""
-        assert self.broken == []
+        assert self.broken == [], repr(self.broken)
         promises = self.promises
         assert promises.answers > 10, "a server that did nothing lost nothing"
         for token in promises.tokens:

@@ -216,4 +216,5 @@ def test_sqlite_is_locked(start_server: StartServer) -> None:
         for name, answer in refused:
             expect_unavailable_json(name, answer.result())
         expect_unavailable_page("login", page.result())
+    eventually(lambda: silent(visit.party, visit.browser) == "code")
     expect_unharmed(visit)

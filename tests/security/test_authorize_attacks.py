@@ -209,9 +209,7 @@ def test_az4_a_parameter_that_comes_twice(relying_party: RelyingParty, browser: 
 
 
 @pytest.mark.parametrize("name", ["client_id", "redirect_uri"])
-def test_az4_twice_what_decides_where_the_answer_goes(
-    relying_party: RelyingParty, browser: Browser, name: str
-) -> None:
+def test_az4_twice_what_decides_where_the_answer_goes(relying_party: RelyingParty, browser: Browser, name: str) -> None:
     request = relying_party.authorization_request()
     for value in ("https://evil.example/callback", request.params[name]):
         error_page_of(browser.open(f"{request.url}&{urlencode({name: value})}"))

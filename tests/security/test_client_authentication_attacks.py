@@ -106,9 +106,7 @@ def test_ca2_two_methods_in_one_request(server: Server, by_secret: RelyingParty,
     success_of(by_secret.client_credentials("orders:read"))
 
 
-def test_ca2_no_step_down_to_a_weaker_method(
-    server: Server, by_secret: RelyingParty, by_key: RelyingParty
-) -> None:
+def test_ca2_no_step_down_to_a_weaker_method(server: Server, by_secret: RelyingParty, by_key: RelyingParty) -> None:
     for secret in ("", "x" * 43, by_secret.client_secret or ""):
         assert refused(by_key, {"client_id": by_key.client_id, "client_secret": secret}) == "invalid_client"
         assert refused(by_key, {}, {"Authorization": basic(by_key.client_id, secret)}) == "invalid_client"

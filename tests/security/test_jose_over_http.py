@@ -122,7 +122,9 @@ def literally(member: str, literal: str) -> Forgery:
 def stretched(part: str, size: int) -> Forgery:
     """JW6: more than anybody needs."""
     padding = {"padding": "x" * size}
-    return lambda m: m.of_the_server(padding if part == "header" else {}, m.claims | (padding if part != "header" else {}))
+    return lambda m: m.of_the_server(
+        padding if part == "header" else {}, m.claims | (padding if part != "header" else {})
+    )
 
 
 def five_parts(m: Material) -> str:
@@ -277,7 +279,11 @@ def test_jw5_one_kind_of_token_in_place_of_another(server: Server, cast: dict[st
         assert browser.callback(request.url)["error"] == "invalid_request"
         must_be_page(browser.open(party.logout_url(id_token_hint=token)), "logout")
     for token in (tokens["access_token"], tokens["id_token"]):
-        fields = {"grant_type": "client_credentials", "client_assertion_type": ASSERTION_TYPE, "client_assertion": token}
+        fields = {
+            "grant_type": "client_credentials",
+            "client_assertion_type": ASSERTION_TYPE,
+            "client_assertion": token,
+        }
         answer = party.http.post(party.metadata["token_endpoint"], data=fields)
         assert error_of(answer, 401) == "invalid_client"
     assert party.userinfo(tokens["refresh_token"]).status_code == 401
@@ -364,15 +370,8 @@ def _edited(token: str) -> str:
     return f"{header}.{encoded(decoded(claims) | {'jti': 'another'})}.{signature}"
 
 
-@pytest.fixture(scope="module")
-def _services() -> dict[str, tuple[RelyingParty, PrivateKey]]:
-    return {}
-
-
 @pytest.mark.parametrize("alg", ["RS256", "ES256"])
-def test_jw_a_forged_assertion(
-    server: Server, _services: dict[str, tuple[RelyingParty, PrivateKey]], alg: str
-) -> None:
+def test_jw_a_forged_assertion(server: Server, alg: str) -> None:
     key = PrivateKey.generate(alg)
     party = server.create_client(private_key=key, grant_types=["client_credentials"], redirect_uris=[])
     endpoint = party.metadata["token_endpoint"]

@@ -58,9 +58,7 @@ def test_pk2_a_method_that_proves_nothing(party: RelyingParty, browser: Browser,
     assert error_at_callback(party, request, browser.callback(request.url)) == "invalid_request"
 
 
-def test_pk2_the_challenge_is_not_the_verifier(
-    relying_party: RelyingParty, browser: Browser, person: Person
-) -> None:
+def test_pk2_the_challenge_is_not_the_verifier(relying_party: RelyingParty, browser: Browser, person: Person) -> None:
     challenge = s256(VERIFIER)
     request, callback = relying_party.sign_in(browser, person, code_challenge=challenge)
     assert error_of(relying_party.exchange(request, callback, code_verifier=challenge)) == "invalid_grant"

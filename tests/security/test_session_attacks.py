@@ -67,9 +67,7 @@ def test_se1_a_session_id_from_before_the_sign_in_is_not_kept(
 
 
 @on_each_backend
-def test_se1_the_cookie_changes_at_every_proof(
-    server: Server, relying_party: RelyingParty, browser: Browser
-) -> None:
+def test_se1_the_cookie_changes_at_every_proof(server: Server, relying_party: RelyingParty, browser: Browser) -> None:
     person = server.create_user(totp=True)
     page = browser.page(relying_party.authorization_request().url)
     second = must_be_page(browser.log_in(page, person))

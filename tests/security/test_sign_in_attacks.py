@@ -292,7 +292,7 @@ def test_lg5_a_stranger_does_not_choose_their_address(start_server: StartServer,
     statuses = []
     for number in range(6):
         address = an_address()
-        attacker.http.headers.update({name: address for name in SPOOFS})
+        attacker.http.headers.update(dict.fromkeys(SPOOFS, address))
         attacker.http.headers.update({"Forwarded": f"for={address}", "X_Forwarded_For": address})
         statuses.append(guess(attacker, page, f"nobody-{number}@example.com", "wrong").status_code)
     assert statuses == [WRONG] * 3 + [LIMITED] * 3
@@ -300,9 +300,7 @@ def test_lg5_a_stranger_does_not_choose_their_address(start_server: StartServer,
         assert {record.ip_address for record in provider.audit.tail(6)} == {"127.0.0.1"}
 
 
-@pytest.mark.parametrize(
-    "chain", ["{fake}, {real}", "unknown,{fake} , {real}", "127.0.0.1, {real}"]
-)
+@pytest.mark.parametrize("chain", ["{fake}, {real}", "unknown,{fake} , {real}", "127.0.0.1, {real}"])
 def test_lg5_a_proxy_vouches_for_the_last_hop_alone(strict_server: Server, attacker: Attacker, chain: str) -> None:
     real = an_address()
     statuses = []
@@ -331,11 +329,13 @@ ODD_PASSWORDS = [
 
 
 @pytest.mark.parametrize("password", ODD_PASSWORDS)
-def test_lg6_an_odd_password_is_just_wrong(
-    server: Server, browser: Browser, person: Person, password: str
-) -> None:
+def test_lg6_an_odd_password_is_just_wrong(server: Server, browser: Browser, person: Person, password: str) -> None:
     page = browser.page("/signin/")
-    for username in (person.email, f"nobody-{time.monotonic_ns()}@example.com", f"{password[:300]}{time.monotonic_ns()}"):
+    for username in (
+        person.email,
+        f"nobody-{time.monotonic_ns()}@example.com",
+        f"{password[:300]}{time.monotonic_ns()}",
+    ):
         began = time.monotonic()
         assert guess(browser, page, username, password).status_code == WRONG
         assert time.monotonic() - began < 5
@@ -357,7 +357,10 @@ def test_lg6_a_password_counts_to_its_last_character(server: Server) -> None:
     for password, wrong in (
         (long, [long[:72], long[:255], long[:128], long + "x", long.upper(), long + "\x00", " " + long]),
         ("🐎🔋 correct 🐎🔋 staple", ["🐎🔋 correct 🐎🔋 stapl", "🐎 correct 🐎 staple", "🔋🐎 correct 🐎🔋 staple"]),
-        (" two spaces around them  ", ["two spaces around them", " two spaces around them ", "two spaces around them  "]),
+        (
+            " two spaces around them  ",
+            ["two spaces around them", " two spaces around them ", "two spaces around them  "],
+        ),
         ("ﬁrst-ligature-password", ["first-ligature-password"]),
     ):
         person = server.create_user(password=password)

@@ -185,9 +185,7 @@ def _let_the_server_notice() -> None:
 # TK6
 
 
-def test_tk6_a_scope_that_nobody_configured(
-    server: Server, browser: Browser, person: Person
-) -> None:
+def test_tk6_a_scope_that_nobody_configured(server: Server, browser: Browser, person: Person) -> None:
     party = server.create_client(scope="openid email")
     tokens = party.tokens(browser, person, "openid email orders:read profile offline_access")
     assert tokens["scope"] == "openid email"
@@ -204,9 +202,7 @@ def test_tk6_a_scope_that_nobody_configured(
 
 
 @pytest.mark.parametrize("grant", ["code", "refresh"])
-def test_tk6_a_resource_that_nobody_consented_to(
-    server: Server, browser: Browser, person: Person, grant: str
-) -> None:
+def test_tk6_a_resource_that_nobody_consented_to(server: Server, browser: Browser, person: Person, grant: str) -> None:
     """The person allowed the client to know who they are; no token may then be for an API."""
     party = server.create_client(scope="openid email orders:read")
     request, callback = party.sign_in(browser, person, "openid email")
@@ -292,9 +288,7 @@ def no_database(server: Server) -> Iterator[None]:
     engine = sqlalchemy.create_engine(os.environ[POSTGRES_URL], isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.exec_driver_sql(f'ALTER DATABASE "{name}" WITH ALLOW_CONNECTIONS false')
-        connection.exec_driver_sql(
-            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
-        )
+        connection.exec_driver_sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
         try:
             yield
         finally:

@@ -147,7 +147,9 @@ def test_wb2_an_address_is_text(server: Server, browser: Browser, path: str) -> 
 def test_wb2_every_page_forbids_foreign_script(server: Server, browser: Browser) -> None:
     for path in ("/", "/nothing", "/signin/x", "/oauth2/authorize", "/oauth2/logout"):
         response = browser.http.get(server.issuer + path)
-        policy = dict(part.strip().partition(" ")[::2] for part in response.headers["Content-Security-Policy"].split(";"))
+        policy = dict(
+            part.strip().partition(" ")[::2] for part in response.headers["Content-Security-Policy"].split(";")
+        )
         assert policy["default-src"] == "'none'"
         assert policy["script-src"] == "'self'"
         assert policy["base-uri"] == policy["frame-ancestors"] == "'none'"
@@ -160,7 +162,12 @@ def test_wb2_every_page_forbids_foreign_script(server: Server, browser: Browser)
 # WB3
 
 
-BREAKS = ["%0d%0aX-Injected:%20yes", "%0aX-Injected:%20yes", "%0d%0a%0d%0a<script>", "%E5%98%8A%E5%98%8DX-Injected:%20yes"]
+BREAKS = [
+    "%0d%0aX-Injected:%20yes",
+    "%0aX-Injected:%20yes",
+    "%0d%0a%0d%0a<script>",
+    "%E5%98%8A%E5%98%8DX-Injected:%20yes",
+]
 
 
 @pytest.mark.parametrize("line_break", BREAKS)
@@ -222,7 +229,9 @@ def test_wb3_a_person_is_not_named_like_that(server: Server, claims: dict[str, s
         server.create_user(**claims)
 
 
-@pytest.mark.parametrize("email", ["a@example.com\r\nBcc: b@example.com", "a@example.com\x00", "a@ex\nample.com", "a@x@y"])
+@pytest.mark.parametrize(
+    "email", ["a@example.com\r\nBcc: b@example.com", "a@example.com\x00", "a@ex\nample.com", "a@x@y"]
+)
 def test_wb3_an_address_is_not_made_like_that(server: Server, email: str) -> None:
     with pytest.raises(Invalid):
         server.create_user(email)
@@ -314,11 +323,15 @@ def test_wb5_a_chunked_body_is_read_to_its_end_and_no_further(server: Server) ->
     chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (body[:7], body[7:])) + b"0\r\n\r\n"
     sent = raw_request(server, "POST /oauth2/revoke", FORM_HEADER, "Transfer-Encoding: chunked") + chunks
     assert status_of(on_the_wire(server, sent + _smuggled(server))) == 200
-    bad = raw_request(server, "POST /oauth2/revoke", FORM_HEADER, "Transfer-Encoding: chunked") + b"zz\r\nx\r\n0\r\n\r\n"
+    bad = (
+        raw_request(server, "POST /oauth2/revoke", FORM_HEADER, "Transfer-Encoding: chunked") + b"zz\r\nx\r\n0\r\n\r\n"
+    )
     assert status_of(on_the_wire(server, bad, seconds=3)) in (0, 400, 401)
 
 
-def test_wb5_a_header_with_an_underscore_is_not_the_one_with_a_dash(server: Server, relying_party: RelyingParty) -> None:
+def test_wb5_a_header_with_an_underscore_is_not_the_one_with_a_dash(
+    server: Server, relying_party: RelyingParty
+) -> None:
     """`X_Forwarded_For` and `X-Forwarded-For` look the same to an application; nothing here hangs on either."""
     before = len(events(server, "authorization:refused"))
     line = f"GET /oauth2/authorize?client_id={relying_party.client_id}"
@@ -375,7 +388,14 @@ def _multipart(parts: int) -> tuple[bytes, dict[str, str]]:
     }
 
 
-FORMS = ("/signin/x/login", "/oauth2/logout", "/oauth2/token", "/oauth2/introspect", "/oauth2/userinfo", "/oauth2/authorize")
+FORMS = (
+    "/signin/x/login",
+    "/oauth2/logout",
+    "/oauth2/token",
+    "/oauth2/introspect",
+    "/oauth2/userinfo",
+    "/oauth2/authorize",
+)
 
 
 @pytest.mark.parametrize("path", FORMS)
@@ -409,10 +429,27 @@ def test_wb6_too_much_of_anything(server: Server, relying_party: RelyingParty, b
 
 @pytest.mark.parametrize(
     "value",
-    ["," * 30_000, "a;q=" * 10_000, '"' * 30_000, "a=" * 20_000, "a, " * 15_000 + "a", "a" + " " * 50_000 + "b", "-" * 30_000],
+    [
+        "," * 30_000,
+        "a;q=" * 10_000,
+        '"' * 30_000,
+        "a=" * 20_000,
+        "a, " * 15_000 + "a",
+        "a" + " " * 50_000 + "b",
+        "-" * 30_000,
+    ],
 )
 def test_wb6_no_header_keeps_the_server_busy(server: Server, browser: Browser, value: str) -> None:
-    names = ("Accept", "Accept-Language", "Cookie", "User-Agent", "Content-Type", "If-None-Match", "Authorization", "Range")
+    names = (
+        "Accept",
+        "Accept-Language",
+        "Cookie",
+        "User-Agent",
+        "Content-Type",
+        "If-None-Match",
+        "Authorization",
+        "Range",
+    )
     for name in names:
         began = time.monotonic()
         for method, path in (("GET", "/"), ("POST", "/oauth2/token"), ("GET", "/oauth2/jwks")):

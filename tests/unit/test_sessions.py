@@ -331,6 +331,39 @@ def test_lo3_a_sign_in_under_way_does_not_outlive_a_password_change(house: House
         assert session.auth_time == START + timedelta(seconds=25)
 
 
+@pytest.mark.parametrize("clock", [-1, 0, 1])
+def test_lo3_the_version_of_the_password_decides_and_not_the_clock(house: House, clock: int) -> None:
+    """The change may come from another machine, or between reading the clock and reading the hash."""
+    user = house.person()
+    with at(START):
+        house.passwords.set(user.id, GOOD)
+        kept, _ = opened(house, user.id)
+        old = house.passwords.verify(user.id, GOOD)
+    with at(START + timedelta(seconds=clock)):
+        house.passwords.set(user.id, OTHER)
+        new = house.passwords.verify(user.id, OTHER)
+    for proven_at in (START - DAY, START, START + DAY):
+        with at(START + timedelta(seconds=2)):
+            with pytest.raises(Conflict):
+                house.sessions.open(user.id, ["pwd"], "", auth_time=proven_at, credential=old)
+            with pytest.raises(Conflict):
+                house.sessions.reauthenticate(kept.id, ["pwd"], "", auth_time=proven_at, credential=old)
+            house.sessions.open(user.id, ["pwd"], "", auth_time=proven_at, credential=new)
+            house.sessions.reauthenticate(kept.id, ["pwd"], "", auth_time=proven_at, credential=new)
+
+
+def test_a_session_kept_through_a_password_change_can_be_stepped_up(house: House) -> None:
+    user = house.person()
+    with at(START):
+        house.passwords.set(user.id, GOOD)
+        kept, _ = opened(house, user.id)
+    with at(START + timedelta(seconds=10)):
+        house.passwords.set(user.id, OTHER)
+        house.sessions.end_all(user.id, "password_changed", kept.id, revoke_offline=True)
+        again, _ = house.sessions.reauthenticate(kept.id, ["pwd", "otp"], "mfa", auth_time=kept.auth_time)
+    assert (again.id, again.auth_time, again.acr) == (kept.id, START, "mfa")
+
+
 def test_deactivation_and_sign_in_in_parallel(house: House) -> None:
     people = [house.person(f"p{number}@example.com") for number in range(6)]
 

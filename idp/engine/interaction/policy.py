@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from idp.engine.interaction.record import Progress, Requirements
-from idp.identity.credentials.assurance import ACR_MFA, LEVELS, satisfies
+from idp.identity.credentials.assurance import ACR_MFA, satisfies
 
 
 class Step(StrEnum):
@@ -111,8 +111,3 @@ def _consent_is_due(requirements: Requirements, progress: Progress, session: Ses
     if progress.consented_user_id == session.user_id:
         return False
     return facts.consent_needed or "consent" in requirements.prompts
-
-
-def known_levels(acr_values: tuple[str, ...]) -> tuple[str, ...]:
-    """The requested levels that exist here."""
-    return tuple(value for value in acr_values if value in LEVELS)

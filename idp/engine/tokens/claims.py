@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from idp.core.clock import timestamp
-from idp.engine.tokens.authorization import Authorization
 from idp.core.scopes import claims_for_scopes
+from idp.engine.tokens.authorization import Authorization
 from idp.identity.directory.users import User
 
 

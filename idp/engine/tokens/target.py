@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from idp.engine.tokens.errors import InvalidScope, InvalidTarget
 from idp.core.scopes import STANDARD_SCOPES
+from idp.engine.tokens.errors import InvalidScope, InvalidTarget
 from idp.identity.clients.resource_servers import ResourceServer, ResourceServers
 
 

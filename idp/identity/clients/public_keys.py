@@ -1,7 +1,8 @@
-"""The public keys a client registers inline (`jwks`, RFC 7517)."""
+"""The public keys of a client (RFC 7517): registered inline (`jwks`), or published at its `jwks_uri`."""
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from joserfc.errors import JoseError
@@ -37,6 +38,25 @@ def check_jwks(jwks: Mapping[str, Any], field: str = "jwks") -> dict[str, Any]:
     if len(set(kids)) != len(kids):
         raise Invalid("jwks has two keys with the same kid", field)
     return {"keys": usable}
+
+
+def usable_keys(jwks: Mapping[str, Any], field: str = "jwks") -> dict[str, Any]:
+    """The keys of somebody's published JWK Set that can verify a signature; the others are ignored (RFC 7517 §5).
+
+    For what is fetched: nobody is there to put a bad key right, and the good ones beside it are wanted. Raises
+    Invalid if there is none.
+    """
+    keys = jwks.get("keys")
+    usable: dict[object, Any] = {}
+    for key in keys if isinstance(keys, list) else []:
+        with suppress(Invalid):
+            if _is_usable(key, field):
+                usable.setdefault(key.get("kid", len(usable)), key)
+        if len(usable) == MAX_KEYS:
+            break
+    if not usable:
+        raise Invalid(f"{field} has no usable key (RSA, EC, OKP)", field)
+    return {"keys": list(usable.values())}
 
 
 def _is_usable(key: object, field: str) -> bool:

@@ -5,7 +5,7 @@ memory and asks the database only when something changed.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -19,10 +19,11 @@ from idp.core.events import Event
 from idp.core.randomness import new_id
 from idp.identity.clients import rows
 from idp.identity.clients.client import Client
-from idp.identity.clients.metadata import SECRET_METHODS, ClientMetadata
+from idp.identity.clients.metadata import SECRET_METHODS, SIGNATURE_ALGORITHMS, ClientMetadata
 from idp.identity.clients.record_cache import RecordCache
 from idp.identity.clients.secret_vault import SecretVault
 from idp.identity.clients.secrets import check_given_secret, generate_secret
+from idp.identity.clients.signing import check_signing_alg
 from idp.services.audit import AuditTrail
 from idp.storage.db import reading, transaction
 from idp.storage.versions import VersionWatch, bump
@@ -31,14 +32,28 @@ __all__ = ["Client", "ClientRegistry"]
 
 CACHE_SIZE = 10_000
 VERSION = "clients"
+SIGNING_FIELDS = ("id_token_signed_response_alg", "userinfo_signed_response_alg")
+"""The metadata that choose an algorithm of ours."""
 _POSSIBLE_ID = re.compile(r"[\x20-\x7E]{1,255}")  # RFC 6749 Appendix A.1
-_NEW_ID = re.compile(r"[A-Za-z0-9\-._~:/?=&%+@]{1,255}")
+# Without % and +, which mean something else to a server that form-decodes a client's Basic credentials (RFC 6749
+# §2.3.1) when the client did not encode them.
+_NEW_ID = re.compile(r"[A-Za-z0-9\-._~:/?=&@]{1,255}")
 
 
 class ClientRegistry:
     """Finds, makes and changes clients. Every change bumps the version `clients` and is audited with it."""
 
-    def __init__(self, secrets: SecretRing, sealer: Sealer, audit: AuditTrail, *, cache_size: int = CACHE_SIZE) -> None:
+    def __init__(
+        self,
+        secrets: SecretRing,
+        sealer: Sealer,
+        audit: AuditTrail,
+        *,
+        algorithms: Sequence[str] = SIGNATURE_ALGORITHMS,
+        cache_size: int = CACHE_SIZE,
+    ) -> None:
+        """`algorithms`: those that have signing keys, of which clients may choose."""
+        self._algorithms = algorithms
         self._vault = SecretVault(secrets, sealer)
         self._audit = audit
         self._cache: RecordCache[Client] = RecordCache(VersionWatch(VERSION), cache_size)
@@ -72,7 +87,7 @@ class ClientRegistry:
         `client_id` and `secret` are generated unless given. Raises Invalid, or Conflict if the identifier
         is taken.
         """
-        checked = _checked(metadata)
+        checked = self._checked(metadata)
         identifier = new_id() if client_id is None else client_id
         if not _NEW_ID.fullmatch(identifier):
             raise Invalid("a client identifier has 1 to 255 characters fit for a URL", "client_id")
@@ -117,7 +132,7 @@ class ClientRegistry:
         Returns the client and, if its new authentication method needs a secret it does not have, a
         generated one. Secrets that the new method has no use for are deleted. Raises Invalid or NotFound.
         """
-        checked = None if metadata is None else _checked(metadata)
+        checked = None if metadata is None else self._checked(metadata)
         switches = {
             "skip_consent": skip_consent,
             "require_pkce": require_pkce,
@@ -135,6 +150,12 @@ class ClientRegistry:
             client = self._changed(connection, client_id, Event.CLIENT_UPDATED, actor, changes=changes)
         self._cache.clear()
         return client, new_secret
+
+    def _checked(self, metadata: ClientMetadata | Mapping[str, Any]) -> ClientMetadata:
+        checked = metadata if isinstance(metadata, ClientMetadata) else ClientMetadata.parse(metadata)
+        for field in SIGNING_FIELDS:
+            check_signing_alg(getattr(checked, field), self._algorithms, field)
+        return checked
 
     def _fit_secrets(self, connection: Connection, before: Client, metadata: ClientMetadata) -> str | None:
         """Make the stored secrets right for a new authentication method; returns a secret made for it."""
@@ -223,10 +244,6 @@ class ClientRegistry:
         """Up to `limit` clients in the order of their identifiers, beginning behind `after`."""
         with reading() as connection:
             return rows.page_of_clients(connection, limit, after, self._vault)
-
-
-def _checked(metadata: ClientMetadata | Mapping[str, Any]) -> ClientMetadata:
-    return metadata if isinstance(metadata, ClientMetadata) else ClientMetadata.parse(metadata)
 
 
 def _columns(metadata: ClientMetadata, client_id: str) -> dict[str, Any]:

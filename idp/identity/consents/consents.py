@@ -120,8 +120,11 @@ class Consents:
                 at,
             )
 
-    def revoke(self, user_id: str, client_id: str) -> bool:
-        """Withdraw the permission, and with it every token that rests on it; False if there was none."""
+    def revoke(self, user_id: str, client_id: str, *, actor: str | None = None) -> bool:
+        """Withdraw the permission, and with it every token that rests on it; False if there was none.
+
+        `actor` is who the audit trail says did it (default: the user).
+        """
         of_the_pair = (TokenFamily.user_id == user_id, TokenFamily.client_id == client_id)
         with transaction() as connection:
             lock_user(connection, user_id)
@@ -134,7 +137,9 @@ class Consents:
             if removed is None:
                 return False
             families = revoke_families(connection, "consent_revoked", *of_the_pair)
-            self._audit.record(Event.CONSENT_REVOKED, user_id=user_id, client_id=client_id, families=families)
+            self._audit.record(
+                Event.CONSENT_REVOKED, actor=actor, user_id=user_id, client_id=client_id, families=families
+            )
             return True
 
     @staticmethod

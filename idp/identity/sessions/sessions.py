@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, bindparam, insert, or_, select, update
 
 from idp.core.clock import now
 from idp.core.crypto import sha256_hex
@@ -21,8 +21,11 @@ from idp.core.settings import Settings
 from idp.identity.families import revoke_families
 from idp.identity.locks import credential_version, lock_user
 from idp.services.audit import AuditTrail
+from idp.storage.batches import delete_in_batches
 from idp.storage.db import UtcDateTime, holds_connection, reading, transaction
 from idp.storage.tables import PasswordCredential, SessionRow, TokenFamily, UserRow
+
+_table: Final = cast(Table, SessionRow.__table__)
 
 SEEN_INTERVAL: Final = timedelta(minutes=1)
 """How often, at most, the use of a session is written down."""

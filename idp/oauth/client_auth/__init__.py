@@ -14,7 +14,6 @@ from idp.identity.clients.secrets import verify_secret
 from idp.oauth.client_auth.assertion import ASSERTION_TYPE, verify_assertion
 from idp.oauth.errors import InvalidClient, InvalidRequest
 from idp.oauth.requests import ProtocolRequest
-from idp.storage.db import transaction
 from idp.web.provider import current_provider
 
 #: What discovery publishes; each of them works.
@@ -36,13 +35,14 @@ def authenticate(request: ProtocolRequest, methods: tuple[str, ...] = METHODS) -
         if not proof(client):
             raise InvalidClient(detail=f"{presented}: wrong credential")
     except InvalidClient as error:
-        with transaction():
-            current_provider().audit.record(
-                Event.CLIENT_AUTHENTICATION_FAILED,
-                client_id=(client_id or "")[:255] or None,
-                method=presented,
-                reason=error.detail,
-            )
+        # A name that nobody has may be a secret in the wrong place: it is not written down (KY1).
+        known = current_provider().clients.get(client_id) if client_id else None
+        current_provider().audit.record(
+            Event.CLIENT_AUTHENTICATION_FAILED,
+            client_id=known.client_id if known else None,
+            method=presented,
+            reason=error.detail,
+        )
         raise
     request.client = client
     request.auth_method = client.token_endpoint_auth_method
@@ -71,7 +71,8 @@ def _read_basic(request: ProtocolRequest) -> tuple[str, Proof]:
     """RFC 6749 §2.3.1: both halves are form-encoded before Base64. Many clients skip that, so raw works too."""
     scheme, _, encoded = request.headers["Authorization"][:_MAX_HEADER].partition(" ")
     if scheme.lower() != "basic":
-        raise InvalidClient(detail=f"authorization scheme {scheme[:20]!r}")
+        # Without its name: whoever forgets the scheme sends the secret in its place (KY1).
+        raise InvalidClient(detail="the Authorization header is not HTTP Basic")
     try:
         decoded = base64.b64decode(encoded.strip(), validate=True).decode("utf-8")
     except ValueError:

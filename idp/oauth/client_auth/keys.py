@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import structlog
@@ -10,7 +11,7 @@ from joserfc.jwk import KeySet
 from idp.core.errors import Invalid
 from idp.core.fetch import FetchError
 from idp.identity.clients.client import Client
-from idp.identity.clients.public_keys import check_jwks, key_set
+from idp.identity.clients.public_keys import key_set, usable_keys
 from idp.web.provider import current_provider
 
 log = structlog.get_logger("idp.oauth.client_keys")
@@ -32,6 +33,7 @@ class _Cache:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._entries: dict[str, _Fetched] = {}
+        self._under_way: dict[tuple[str, str], Future[KeySet | None]] = {}
 
     def get(self, client: Client, uri: str, kid: str | None) -> KeySet | None:
         """The client's keys; fetched again if they are old or do not have `kid`."""
@@ -41,14 +43,32 @@ class _Cache:
             is_missing = entry.keys is None or (kid is not None and kid not in _kids(entry.keys))
             if age < REFETCH_INTERVAL or (not is_missing and age < LIFETIME):
                 return entry.keys
-        fetched = _fetch(uri)
-        if fetched is None and entry is not None and entry.uri == uri:
-            fetched = entry.keys  # the client's site is down: what it said last still stands
+        return self._fetched_once(client.client_id, uri, entry)
+
+    def _fetched_once(self, client_id: str, uri: str, before: _Fetched | None) -> KeySet | None:
+        """Fetch, or wait for the fetch of another thread: however many assertions arrive, one request goes out."""
         with self._lock:
-            if len(self._entries) >= _MAX_ENTRIES:
-                self._entries.clear()
-            self._entries[client.client_id] = _Fetched(uri, fetched, time.monotonic())
-        return fetched
+            entry = self._entries.get(client_id)
+            if entry is not None and entry is not before and entry.uri == uri:
+                return entry.keys  # fetched since we looked
+            under_way = self._under_way.get((client_id, uri))
+            if under_way is None:
+                mine = self._under_way[client_id, uri] = Future[KeySet | None]()
+        if under_way is not None:
+            return under_way.result()
+        keys = None
+        try:
+            keys = _fetch(uri)
+        finally:
+            if keys is None and before is not None and before.uri == uri:
+                keys = before.keys  # the client's site is down: what it said last still stands
+            with self._lock:
+                if len(self._entries) >= _MAX_ENTRIES:
+                    self._entries.clear()
+                self._entries[client_id] = _Fetched(uri, keys, time.monotonic())
+                del self._under_way[client_id, uri]
+            mine.set_result(keys)
+        return keys
 
 
 _cache = _Cache()
@@ -66,7 +86,7 @@ def client_keys(client: Client, kid: str | None) -> list[KeySet]:
 
 def _fetch(uri: str) -> KeySet | None:
     try:
-        return key_set(check_jwks(current_provider().fetcher.get_json(uri)))
+        return key_set(usable_keys(current_provider().fetcher.get_json(uri)))
     except (FetchError, Invalid) as error:
         log.warning("jwks_uri could not be read", uri=uri, reason=str(error))
         return None

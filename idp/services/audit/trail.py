@@ -12,7 +12,8 @@ from idp.core.clock import now
 from idp.core.events import Event
 from idp.core.randomness import new_id
 from idp.storage.batches import delete_in_batches
-from idp.storage.db import reading, transaction
+from idp.storage.db import in_transaction, reading, transaction
+from idp.storage.group_commit import GroupCommit
 from idp.storage.tables import AuditEvent
 
 JSON: TypeAlias = bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"] | None
@@ -84,6 +85,9 @@ class AuditRecord:
 class AuditTrail:
     """Appends to the trail and reads its end."""
 
+    def __init__(self) -> None:
+        self._lone_events = GroupCommit(_INSERT)
+
     def record(
         self,
         event: Event,
@@ -96,6 +100,7 @@ class AuditTrail:
     ) -> None:
         """Remember a decision, in the caller's transaction so that the two stand or fall together.
 
+        Outside one it is committed when this returns, together with what other threads record at this moment.
         `actor` defaults to the user, else the client, else `anonymous` in a request and `system` outside
         one. Long text is clipped. Raises ValueError if a detail is named like a secret (`password`,
         `code`, `refresh_token`), at any depth: secrets never enter the trail, not even hashed.
@@ -112,6 +117,9 @@ class AuditTrail:
             "details": {_clean(name): _checked(name, value, _DEEPEST) for name, value in details.items()},
             **_origin(context or _NOWHERE),
         }
+        if not in_transaction():
+            self._lone_events.insert(row)
+            return
         with transaction() as connection:
             connection.execute(_INSERT, row)
 

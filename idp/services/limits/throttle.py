@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import cast
 
-from sqlalchemy import Connection, CursorResult, Table, Update, case, delete, null, or_, select, update
+from sqlalchemy import Connection, Table, Update, case, delete, null, or_, select, update
 
 from idp.core.clock import now
 from idp.core.settings import Throttle as ThrottleSettings

@@ -1,0 +1,55 @@
+"""What is over leaves after a while: in small transactions, so that nobody's sign-in waits for it."""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Final, cast
+
+from sqlalchemy import Table
+
+from idp.core.settings import Retention as RetentionSettings
+from idp.identity.sessions.sessions import Sessions
+from idp.services.audit import AuditTrail
+from idp.services.limits.throttle import Throttle
+from idp.storage.batches import delete_in_batches
+from idp.storage.ephemeral import EphemeralStore
+from idp.storage.tables import TokenFamily
+
+_families: Final = cast(Table, TokenFamily.__table__)
+
+
+class Retention:
+    """Deletes what has been over for long enough."""
+
+    def __init__(
+        self,
+        settings: RetentionSettings,
+        sessions: Sessions,
+        throttle: Throttle,
+        audit: AuditTrail,
+        stores: Iterable[EphemeralStore],
+    ) -> None:
+        self._settings = settings
+        self._sessions = sessions
+        self._throttle = throttle
+        self._audit = audit
+        self._stores = tuple(stores)
+
+    def tasks(self, at: datetime) -> dict[str, Callable[[], int]]:
+        """What is to be done as of `at`, by name; each task returns how many records it deleted.
+
+        Apart, so that one that fails stops no other.
+        """
+        settings = self._settings
+        tasks: dict[str, Callable[[], int]] = {
+            "short-lived values": lambda: sum(store.purge() for store in self._stores),
+            "throttles": self._throttle.purge,
+            "sessions": lambda: self._sessions.purge(at - timedelta(days=settings.session_days)),
+            "token families": lambda: self._purge_families(at - timedelta(days=settings.token_family_days)),
+        }
+        if settings.audit_days:
+            tasks["audit events"] = lambda: self._audit.purge(at - timedelta(days=settings.audit_days))
+        return tasks
+
+    @staticmethod
+    def _purge_families(before: datetime) -> int:
+        return delete_in_batches(_families, _families.c.expires_at < before)

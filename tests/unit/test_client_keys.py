@@ -1,0 +1,91 @@
+"""The keys that a client publishes: bad ones among good ones, and many askers at once."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from joserfc.jwk import ECKey, KeySet, OctKey
+
+from idp.core.crypto import b64url
+from idp.core.errors import Invalid
+from idp.identity.clients.public_keys import MAX_KEYS, check_jwks, key_set, usable_keys
+from idp.oauth.client_auth import keys as client_keys
+
+GOOD = ECKey.generate_key("P-256", {"kid": "good"}).as_dict(private=False)
+BAD: dict[str, Any] = {
+    "a private key": ECKey.generate_key("P-256", {"kid": "private"}).as_dict(private=True),
+    "a symmetric key": OctKey.generate_key(256, {"kid": "oct"}).as_dict(private=True),
+    "a weak key": {"kty": "RSA", "kid": "weak", "e": "AQAB", "n": b64url((2**1023 + 1).to_bytes(128))},
+    "an unknown type": {"kty": "AKP", "kid": "pq", "alg": "ML-DSA-44", "pub": "AAAA"},
+    "an unknown curve": {"kty": "EC", "crv": "P-1024", "x": "AA", "y": "AA"},
+    "a point off the curve": {**GOOD, "kid": "off", "y": GOOD["x"]},
+    "no type": {"kid": "x"},
+    "no object": "key",
+    "a kid that is a number": {**GOOD, "kid": 7},
+}
+
+
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
+def test_a_published_key_that_is_no_use_is_ignored(bad: Any) -> None:
+    assert usable_keys({"keys": [bad, GOOD]}) == {"keys": [GOOD]}
+    with pytest.raises(Invalid):
+        usable_keys({"keys": [bad]})
+
+
+def test_registration_stays_strict() -> None:
+    with pytest.raises(Invalid):
+        check_jwks({"keys": [BAD["a private key"], GOOD]})
+
+
+@pytest.mark.parametrize("document", [{}, {"keys": []}, {"keys": {}}, {"keys": None}])
+def test_no_keys_at_all(document: dict[str, Any]) -> None:
+    with pytest.raises(Invalid):
+        usable_keys(document)
+
+
+def test_of_two_with_one_kid_the_first_counts_and_there_is_a_limit() -> None:
+    twin = ECKey.generate_key("P-256", {"kid": "good"}).as_dict(private=False)
+    nameless = {name: value for name, value in GOOD.items() if name != "kid"}
+    assert usable_keys({"keys": [GOOD, twin, nameless]}) == {"keys": [GOOD, nameless]}
+    assert len(usable_keys({"keys": [nameless] * (MAX_KEYS + 5)})["keys"]) == MAX_KEYS
+
+
+class _Client:
+    client_id = "app"
+    key_set = None
+    jwks_uri = "https://app.example.com/jwks"
+
+
+def test_many_askers_cause_one_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
+    fetches = []
+
+    def fetch(uri: str) -> KeySet:
+        fetches.append(uri)
+        time.sleep(0.3)
+        return key_set({"keys": [GOOD]})
+
+    monkeypatch.setattr(client_keys, "_fetch", fetch)
+    monkeypatch.setattr(client_keys, "_cache", client_keys._Cache())
+    barrier = threading.Barrier(8)
+
+    def ask(_number: int) -> list[str | None]:
+        barrier.wait()
+        (found,) = client_keys.client_keys(_Client(), "good")  # type: ignore[arg-type]
+        return [key.kid for key in found.keys]
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(ask, range(8))) == [["good"]] * 8
+    assert fetches == [_Client.jwks_uri]
+
+
+def test_a_fetch_that_breaks_releases_those_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(_uri: str) -> KeySet:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(client_keys, "_fetch", fetch)
+    cache = client_keys._Cache()
+    with pytest.raises(ZeroDivisionError):
+        cache.get(_Client(), _Client.jwks_uri, None)  # type: ignore[arg-type]
+    assert cache.get(_Client(), _Client.jwks_uri, None) is None  # type: ignore[arg-type]
