@@ -16,7 +16,8 @@ def new_id() -> str:
     value |= int.from_bytes(os.urandom(10))
     value &= ~(0xF << 76) & ~(0x3 << 62) & (1 << 128) - 1
     value |= 0x7 << 76 | 0x2 << 62
-    return str(uuid.UUID(int=value))
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def new_subject() -> str:

@@ -2,7 +2,7 @@
 
 from flask import Request
 
-from idp.engine.tokens import AccessToken
+from idp.engine.tokens import AccessToken, Family
 from idp.oauth.errors import InvalidRequest, InvalidToken, OAuthError
 from idp.oauth.requests import FORM, read_form
 from idp.web.provider import current_provider
@@ -23,16 +23,17 @@ def presented_token(request: Request) -> str | None:
     return header or body
 
 
-def live_token(value: str) -> AccessToken:
-    """The token, if it is ours, unexpired, unrevoked, and its client enabled. Raises InvalidToken."""
+def live_token(value: str) -> tuple[AccessToken, Family | None]:
+    """The token and its family, if it is ours, unexpired, unrevoked, and its client enabled. Raises InvalidToken."""
     provider = current_provider()
     token = provider.tokens.access.read(value)
-    if token is None or provider.tokens.access.is_revoked(token):
+    standing = None if token is None else provider.tokens.access.standing(token)
+    if token is None or standing is None or standing.is_revoked:
         raise InvalidToken("the access token is expired, revoked or not ours")
     client = provider.clients.get(token.client_id)
     if client is None or not client.is_enabled:
         raise InvalidToken("the access token is expired, revoked or not ours", detail="client disabled")
-    return token
+    return token, standing.family
 
 
 def challenge(error: OAuthError | None = None, scope: str | None = None) -> str:

@@ -12,7 +12,7 @@ class CachedDocument:
     """One document, rendered again only when its version changes."""
 
     def __init__(self) -> None:
-        self._rendered: tuple[object, bytes, str] | None = None
+        self._rendered: tuple[object, bytes, str, list[tuple[str, str]]] | None = None
 
     def respond(
         self, request: Request, version: object, build: Callable[[], Mapping[str, Any]], max_age: int
@@ -21,11 +21,14 @@ class CachedDocument:
         rendered = self._rendered
         if rendered is None or (rendered[0] is not version and rendered[0] != version):
             body = orjson.dumps(build())
-            rendered = (version, body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+            etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+            headers = [
+                ("Content-Type", "application/json"),
+                ("ETag", etag),
+                ("Cache-Control", f"public, max-age={max_age}"),
+            ]
+            rendered = (version, body, etag, headers)
             self._rendered = rendered
-        _, body, etag = rendered
+        _, body, etag, headers = rendered
         unchanged = etag in request.headers.get("If-None-Match", "")
-        response = Response(b"" if unchanged else body, 304 if unchanged else 200, mimetype="application/json")
-        response.headers["ETag"] = etag
-        response.headers["Cache-Control"] = f"public, max-age={max_age}"
-        return response
+        return Response(b"" if unchanged else body, 304 if unchanged else 200, headers)

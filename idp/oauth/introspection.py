@@ -51,7 +51,7 @@ def _describe(value: str, caller: Client) -> dict[str, Any]:
     if refreshed is not None:
         return refreshed
     try:
-        token = live_token(value)
+        token, _ = live_token(value)
     except InvalidToken:
         return _INACTIVE
     if not _may_see(caller, token):

@@ -2,7 +2,7 @@
 
 from flask import Response, request
 
-from idp.engine.tokens import AccessToken, userinfo_claims
+from idp.engine.tokens import AccessToken, Family, userinfo_claims
 from idp.oauth.bearer import challenge, live_token, presented_token
 from idp.oauth.errors import InsufficientScope, InvalidToken, OAuthError
 from idp.oauth.json_response import json_response
@@ -19,15 +19,15 @@ def userinfo() -> Response:
         value = presented_token(request)
         if value is None:
             return json_response(None, 401, {"WWW-Authenticate": challenge()})
-        return _respond(live_token(value))
+        return _respond(*live_token(value))
     except OAuthError as error:
         scope = "openid" if isinstance(error, InsufficientScope) else None
         return json_response(dict(error.get_body()), error.status_code, {"WWW-Authenticate": challenge(error, scope)})
 
 
-def _respond(token: AccessToken) -> Response:
+def _respond(token: AccessToken, family: Family | None) -> Response:
     """JSON, or a signed JWT for a client that registered `userinfo_signed_response_alg` (§5.3.2)."""
-    claims = _claims(token)
+    claims = _claims(token, family)
     provider = current_provider()
     client = provider.clients.get(token.client_id)
     alg = client.metadata.userinfo_signed_response_alg if client else None
@@ -39,11 +39,10 @@ def _respond(token: AccessToken) -> Response:
     return response
 
 
-def _claims(token: AccessToken) -> dict[str, object]:
+def _claims(token: AccessToken, family: Family | None) -> dict[str, object]:
     provider = current_provider()
     if "openid" not in token.scopes or provider.settings.issuer not in token.audience:
         raise InsufficientScope("the access token was not issued for UserInfo")
-    family = provider.tokens.families.get(token.family_id) if token.family_id else None
     user = provider.users.get(token.subject)
     if family is None or user is None:
         raise InvalidToken("the access token does not stand for a person")

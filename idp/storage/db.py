@@ -5,6 +5,7 @@ connection at the end; `transaction()` holds the write lock from its beginning a
 (Argon2, the network) happens inside `transaction()`.
 """
 
+import json
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import orjson
 from flask_sqlalchemy import SQLAlchemy
 from psycopg2 import extensions  # type: ignore[import-untyped]
 from sqlalchemy import Connection, DateTime, Dialect, Engine, MetaData, event
@@ -94,8 +96,12 @@ def _connection_options(settings: Settings) -> dict[str, Any]:
         path = url.partition(":///")[2]
         if path and path != ":memory:":
             Path(path).absolute().parent.mkdir(parents=True, exist_ok=True)
-        return {"connect_args": {"timeout": LOCK_TIMEOUT_SECONDS, "check_same_thread": False}}
+        return {
+            "connect_args": {"timeout": LOCK_TIMEOUT_SECONDS, "check_same_thread": False},
+            "json_serializer": _to_json,
+        }
     return {
+        "json_serializer": _to_json,
         "pool_size": settings.database_pool_size,
         "max_overflow": 5,
         "pool_timeout": LOCK_TIMEOUT_SECONDS,
@@ -108,6 +114,13 @@ def _connection_options(settings: Settings) -> dict[str, Any]:
             ),
         },
     }
+
+
+def _to_json(value: Any) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        return json.dumps(value)  # an integer of more than 64 bits
 
 
 def database_url(settings: Settings) -> str:

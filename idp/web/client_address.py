@@ -28,9 +28,11 @@ def client_address(peer: str | None, forwarded_for: Sequence[str], trusted: tupl
     A header from an untrusted peer is ignored, however plausible it looks. An address is the same in every
     spelling: an IPv4-mapped IPv6 address (RFC 4291 §2.5.5.2) is the IPv4 address it carries, and ports are dropped.
     """
-    address = _parsed(peer or "")
+    address = _peer_address(peer or "")
     if address is None:
         return peer  # a Unix socket, perhaps
+    if not trusted:
+        return str(address)
     hops = [hop for header in forwarded_for for hop in header.split(",")]
     while hops and any(address in network for network in _networks(trusted)):
         hop = _parsed(hops.pop())
@@ -38,6 +40,12 @@ def client_address(peer: str | None, forwarded_for: Sequence[str], trusted: tupl
             break
         address = hop
     return str(address)
+
+
+@lru_cache(maxsize=4096)
+def _peer_address(peer: str) -> Address | None:
+    """Proxies and impatient clients come again and again, and parsing costs more than remembering."""
+    return _parsed(peer)
 
 
 def _parsed(text: str) -> Address | None:

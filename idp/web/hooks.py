@@ -47,6 +47,7 @@ def install_hooks(app: Flask, settings: Settings) -> None:
     """Install the hooks. The host check comes first: an unknown Host never reaches a view (RS1)."""
     app.session_interface = NoSession()
     issuer_host = urlsplit(settings.issuer).netloc.lower()
+    is_debugging = settings.log_level == "debug"
     known_hosts = {issuer_host, *(host.lower() for host in settings.allowed_hosts)}
 
     def is_ours(host: str) -> bool:
@@ -81,16 +82,21 @@ def install_hooks(app: Flask, settings: Settings) -> None:
     @app.after_request
     def _end(response: Response) -> Response:
         set_browser_cookie(response, settings)
-        response.headers["X-Request-Id"] = g.get("request_id", "")
-        log.debug(
-            "request",
-            method=request.method,
-            path=request.path,  # never the query: it carries codes, states and hints
-            status=response.status_code,
-            milliseconds=round((time.perf_counter() - g.get("started", time.perf_counter())) * 1000, 1),
-            request_id=g.get("request_id"),
-        )
+        response.headers.add("X-Request-Id", g.get("request_id", ""))
+        if is_debugging:
+            _log_request(response)
         return response
+
+
+def _log_request(response: Response) -> None:
+    log.debug(
+        "request",
+        method=request.method,
+        path=request.path,  # never the query: it carries codes, states and hints
+        status=response.status_code,
+        milliseconds=round((time.perf_counter() - g.get("started", time.perf_counter())) * 1000, 1),
+        request_id=g.get("request_id"),
+    )
 
 
 def _refused(sentence: str) -> Response:

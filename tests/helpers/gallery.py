@@ -74,7 +74,8 @@ def create_gallery() -> Flask:
         )
         return response
 
-    @app.get("/")
+    # Under the name by which pages lead to the start page.
+    @app.get("/", endpoint="web.home")
     def index() -> str:
         return "".join(f'<p><a href="/page/{name}">{name}</a></p>' for name in _BY_NAME)
 

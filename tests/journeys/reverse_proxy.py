@@ -17,7 +17,7 @@ from tests.helpers.processes import (
     wait_until,
 )
 
-WANTED = ("mpm_event", "authz_core", "ssl", "proxy", "proxy_http")
+WANTED = ("mpm_event", "authz_core", "headers", "ssl", "proxy", "proxy_http")
 
 CONFIGURATION = """
 ServerRoot "{directory}"
@@ -35,6 +35,9 @@ SSLSessionCache none
     SSLCertificateFile "{directory}/certificate.pem"
     SSLCertificateKeyFile "{directory}/key.pem"
     ProxyPreserveHost On
+    RequestHeader unset X_Forwarded_For early
+    RequestHeader unset X-Forwarded_For early
+    RequestHeader unset X_Forwarded-For early
     ProxyPass "{path}" "http://127.0.0.1:{target}{path}"
 </VirtualHost>
 """

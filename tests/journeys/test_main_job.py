@@ -188,6 +188,19 @@ def test_consent_denied(demo: Demo, window: Page) -> None:
     expect_page(window, "consent", accessible=False)
 
 
+def test_optional_scopes_can_be_left_out(demo: Demo, window: Page) -> None:
+    person = stranger(demo, phone_number="+12025550123", address={"locality": "Washington"})
+    window.goto(f"{demo.relying_party}/login")
+    log_in(window, person)
+    window.get_by_role("checkbox", name="phone number").uncheck()
+    window.locator("#consent-allow").click()
+    expect_page(window, "rp-signed-in", accessible=False)
+    user_info = claims_in(window, "userinfo")
+    assert user_info["address"]["locality"] == "Washington"
+    assert "phone_number" not in user_info
+    assert "phone" not in claims_in(window, "access-token")["scope"].split()
+
+
 def test_sign_in_cancelled(demo: Demo, window: Page) -> None:
     window.goto(f"{demo.relying_party}/login")
     window.get_by_role("link", name="Cancel").click()
@@ -291,11 +304,12 @@ def test_in_german(demo: Demo, open_window: OpenWindow) -> None:
     expect(page.get_by_role("heading", name="Anmelden")).to_be_visible()
     expect_page(page, "login")
     log_in(page, Person("nobody@example.com", PASSWORD))
+    expect(page.get_by_role("alert")).to_be_visible()
     expect_page(page, "login")
     assert page.title().startswith("Fehler: ")
     log_in(page, stranger(demo))
     expect_page(page, "consent")
-    expect(page.locator("#consent-allow")).to_have_text("Zulassen")
+    expect(page.locator("#consent-allow")).to_have_text("Erlauben")
     page.locator("#consent-allow").click()
     expect_page(page, "rp-signed-in", accessible=False)
 

@@ -65,7 +65,6 @@ def granted(party: RelyingParty, browser: Browser, person: Person, scope: str, *
         ("openid email", [], ["ISSUER"]),
         ("openid orders:read", [], [ORDERS_API, "ISSUER"]),
         ("openid orders:read", [ORDERS_API], [ORDERS_API, "ISSUER"]),
-        ("orders:read stock:read", [], [ORDERS_API, "STOCK"]),
         ("orders:read stock:read", [ORDERS_API, "STOCK"], [ORDERS_API, "STOCK"]),
     ],
 )
@@ -89,6 +88,11 @@ def test_the_audience(
 )
 def test_an_unknown_resource(client: RelyingParty, browser: Browser, resource: str) -> None:
     assert refused(client, browser, "openid orders:read", resource=resource) == "invalid_target"
+
+
+def test_scopes_of_two_apis_need_their_resources_named(client: RelyingParty, browser: Browser) -> None:
+    """RFC 9068 §3: otherwise each API could use at the other what it was sent."""
+    assert refused(client, browser, "openid orders:read stock:read") == "invalid_scope"
 
 
 def test_one_unknown_resource_among_known_ones(client: RelyingParty, browser: Browser) -> None:

@@ -32,7 +32,7 @@ def house(database: Backend) -> Iterator[House]:
 def allowed(scopes: str = "", resources: str = "", claims: str = "") -> Consent:
     moment = datetime(2026, 1, 1, tzinfo=UTC)
     scope_set, resource_set, claim_set = (frozenset(part.split()) for part in (scopes, resources, claims))
-    return Consent("u", "c", scope_set, resource_set, claim_set, moment, moment)
+    return Consent("u", "c", scope_set, resource_set, claim_set, frozenset({"phone"}), moment, moment)
 
 
 @pytest.mark.parametrize(

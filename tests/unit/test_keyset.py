@@ -13,7 +13,7 @@ import pytest
 import time_machine
 from flask import Flask
 from joserfc.jwk import JWKRegistry
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from idp.core.clock import now
 from idp.core.crypto import Sealer, SealError
@@ -222,7 +222,7 @@ class TestRotation:
         with time_machine.travel(now() + timedelta(days=2)):
             rotation.maintain()
         with reading() as session:
-            row = session.execute(select(SigningKeyRow).where(SigningKeyRow.kid == kid)).scalar_one()
+            row = session.execute(select(SigningKeyRow.__table__).where(SigningKeyRow.kid == kid)).one()
         assert row.state == "retired"
         assert row.retired_at is not None
         assert row.sealed_private_key is None
@@ -342,8 +342,9 @@ class TestPublication:
 
     def test_a_private_member_in_the_row_would_not_be_published(self, rotation: Rotation, keyset: Keyset) -> None:
         with transaction() as session:
-            for row in session.execute(select(SigningKeyRow)).scalars():
-                row.public_jwk = row.public_jwk | {"d": "SECRET", "p": "SECRET", "k": "SECRET"}
+            for row in session.execute(select(SigningKeyRow.kid, SigningKeyRow.public_jwk)).all():
+                leaky = row.public_jwk | {"d": "SECRET", "p": "SECRET", "k": "SECRET"}
+                session.execute(update(SigningKeyRow).where(SigningKeyRow.kid == row.kid).values(public_jwk=leaky))
         keyset.reload()
         assert "SECRET" not in json.dumps(keyset.jwks_document())
 
@@ -394,7 +395,7 @@ class TestAtRest:
 
     def test_a_sealed_key_opens_only_in_its_row(self, rotation: Rotation) -> None:
         with reading() as session:
-            rows = session.execute(select(SigningKeyRow)).scalars().all()
+            rows = session.execute(select(SigningKeyRow.__table__)).all()
         for row in rows:
             assert row.sealed_private_key is not None
             assert Sealer([KEK]).open(row.sealed_private_key, sealing_place(row.kid))
@@ -561,3 +562,27 @@ def test_threads_that_bootstrap_at_once_take_turns(app: Flask) -> None:
         thread.join(60)
     assert errors == []
     assert one_of_each(Rotation(Settings(**FAST), Sealer([KEK])).list_keys())
+
+
+class TestHints:
+    def test_a_key_that_retired_in_good_order_still_verifies_hints(self, rotation: Rotation, keyset: Keyset) -> None:
+        (kid,) = [key.kid for key in rotation.list_keys() if key.state == "active" and key.alg == "ES256"]
+        rotation.rotate("ES256", force=True)
+        with time_machine.travel(now() + timedelta(days=2)):
+            rotation.maintain()
+        keyset.reload()
+        assert kid not in {key.kid for key in keyset.verification_keys().keys}
+        assert kid in {key.kid for key in keyset.hint_keys().keys}
+
+    def test_a_withdrawn_key_verifies_nothing(self, rotation: Rotation, keyset: Keyset) -> None:
+        (kid,) = [key.kid for key in rotation.list_keys() if key.state == "active" and key.alg == "ES256"]
+        rotation.retire(kid)
+        keyset.reload()
+        assert kid not in {key.kid for key in keyset.hint_keys().keys}
+
+    def test_a_key_withdrawn_while_retiring_verifies_nothing(self, rotation: Rotation, keyset: Keyset) -> None:
+        (kid,) = [key.kid for key in rotation.list_keys() if key.state == "active" and key.alg == "ES256"]
+        rotation.rotate("ES256", force=True)
+        rotation.retire(kid)
+        keyset.reload()
+        assert kid not in {key.kid for key in keyset.hint_keys().keys}

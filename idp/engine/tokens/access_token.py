@@ -10,10 +10,11 @@ from idp.core.crypto import sha256_hex
 from idp.core.randomness import new_token
 from idp.core.settings import Settings
 from idp.engine.tokens.authorization import Authorization
-from idp.engine.tokens.families import Families
+from idp.engine.tokens.families import Families, Family
 from idp.engine.tokens.target import Target
 from idp.services.keys.jws import InvalidToken, sign_jwt, verify_jwt
 from idp.services.keys.keyset import Keyset
+from idp.storage.db import reading
 from idp.storage.ephemeral import EphemeralStore
 
 TYP = "at+jwt"
@@ -67,6 +68,16 @@ class AccessToken:
         """The token family; None for client credentials."""
         family_id, dot, _ = self.id.partition(".")
         return family_id if dot else None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What has become of an access token since it was issued."""
+
+    is_revoked: bool
+    """The token or its family was revoked, or its user may no longer sign in."""
+    family: Family | None
+    """None for client credentials."""
 
 
 class AccessTokens:
@@ -145,13 +156,13 @@ class AccessTokens:
         claims = orjson.loads(raw)
         return AccessToken(claims) if claims["exp"] > timestamp(now()) else None
 
-    def is_revoked(self, token: AccessToken) -> bool:
-        """True if the token or its family was revoked, or its user may no longer sign in."""
-        if token.family_id is not None:
-            family = self._families.get(token.family_id)
-            if family is None or not family.is_alive:
-                return True
-        return self._revocations.get(_revocation_key(token.id)) is not None
+    def standing(self, token: AccessToken) -> Standing:
+        """What the database says of the token now."""
+        with reading():
+            family = None if token.family_id is None else self._families.get(token.family_id)
+            is_revoked = self._revocations.get(_revocation_key(token.id)) is not None
+        has_fallen = token.family_id is not None and (family is None or not family.is_alive)
+        return Standing(is_revoked or has_fallen, family)
 
     def revoke(self, token: AccessToken) -> None:
         """Refuse this one token from now on, for as long as it would have lived."""

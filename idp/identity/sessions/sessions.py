@@ -172,7 +172,6 @@ class Sessions:
                 .where(SessionRow.id == session_id, SessionRow.ended_at.is_(None))
                 .values(token_hash=sha256_hex(token), **self._proof(values["auth_time"], values["amr"], acr, at))
                 .returning(SessionRow.id)
-                .execution_options(synchronize_session=False)
             ).first()
             if changed is None:
                 raise NotFound("the session has ended")
@@ -226,11 +225,7 @@ class Sessions:
                 self._record_end(one_id, user_id, reason, families, actor)
             if families and not ended:
                 self._audit.record(
-                    Event.TOKEN_REVOKED,
-                    actor=actor or "system",
-                    user_id=user_id,
-                    reason=reason,
-                    families=families,
+                    Event.TOKEN_REVOKED, actor=actor or "system", user_id=user_id, reason=reason, families=families
                 )
             return len(ended)
 
@@ -270,7 +265,6 @@ class Sessions:
                     SessionRow.last_seen_at <= at - self._seen_interval,
                 )
                 .values(last_seen_at=at, idle_expires_at=at + self._idle)
-                .execution_options(synchronize_session=False)
             )
 
     @staticmethod
@@ -280,7 +274,6 @@ class Sessions:
             .where(SessionRow.ended_at.is_(None), *conditions)
             .values(ended_at=now(), end_reason=reason)
             .returning(SessionRow.id, SessionRow.user_id)
-            .execution_options(synchronize_session=False)
         )
         return connection.execute(statement).all()
 

@@ -9,7 +9,6 @@ from idp.core.crypto import constant_time_equal
 from idp.core.events import Event
 from idp.engine.tokens import Authorization, AuthorizationCode, CodeReused, Family, UnknownCode
 from idp.identity.clients.client import Client
-from idp.identity.directory.users import User
 from idp.oauth.errors import InvalidGrant
 from idp.oauth.grants.base import HEADERS, Grant, registered_errors, token_body
 from idp.storage.db import transaction
@@ -30,7 +29,7 @@ class AuthorizationCodeGrant(Grant):
         self._check_redirect_uri(self._code)
         self._check_verifier(self._code)
         authorization = self._code.authorization
-        self._user: User = self.active_user(authorization.user_id)
+        self._user, self._roles = self.active_user(authorization.user_id)
         self._authorization = authorization.narrowed(self.allowed_now(self._client, authorization))
         self._target = self.target(self._client, self._authorization.scopes, authorization.resources)
 
@@ -41,7 +40,7 @@ class AuthorizationCodeGrant(Grant):
         with_refresh_token = self._client.allows_grant("refresh_token")
         family = self._store_family(authorization, with_refresh_token=with_refresh_token)
         self._revoke_if_raced(family)
-        access_token = self.issue_access_token(authorization, self._target, family)
+        access_token = self.issue_access_token(authorization, self._target, family, self._roles)
         id_token = self.issue_id_token(self._client, self._user, authorization, access_token, self._code.nonce)
         refresh_token = tokens.refresh.mint(family, family.generation) if with_refresh_token else None
         return 200, token_body(access_token, refresh_token=refresh_token, id_token=id_token), HEADERS

@@ -21,6 +21,7 @@ from idp.oauth import client_auth
 from idp.oauth.client_scopes import allowed_scopes
 from idp.oauth.errors import InvalidGrant, InvalidScope, InvalidTarget, UnauthorizedClient
 from idp.oauth.requests import ProtocolRequest
+from idp.storage.db import reading
 from idp.web.provider import Provider, current_provider
 
 HEADERS = [("Content-Type", "application/json")]
@@ -66,21 +67,19 @@ class Grant(BaseGrant, TokenEndpointMixin):
             raise InvalidGrant("the grant is no longer valid", detail="the client has lost all of its scopes")
         return scopes
 
-    def active_user(self, user_id: str) -> User:
-        """The user, if they may still sign in (TK4). Raises InvalidGrant."""
-        user = self.provider.users.get(user_id)
+    def active_user(self, user_id: str) -> tuple[User, tuple[str, ...]]:
+        """The user and their roles, if they may still sign in (TK4). Raises InvalidGrant."""
+        with reading():
+            user, roles = self.provider.users.get(user_id), self.provider.roles.of(user_id)
         if user is None or not user.is_active:
             raise InvalidGrant("the grant is no longer valid", detail="the user is not active")
-        return user
+        return user, roles
 
-    def issue_access_token(self, authorization: Authorization, target: Target, family: Family) -> IssuedAccessToken:
+    def issue_access_token(
+        self, authorization: Authorization, target: Target, family: Family, roles: tuple[str, ...]
+    ) -> IssuedAccessToken:
         """An access token of the family."""
-        return self.provider.tokens.access.issue_to_user(
-            authorization,
-            target,
-            family_id=family.id,
-            roles=self.provider.roles.of(authorization.user_id),
-        )
+        return self.provider.tokens.access.issue_to_user(authorization, target, family_id=family.id, roles=roles)
 
     def issue_id_token(
         self,

@@ -7,7 +7,7 @@ from idp.engine.tokens import PresentedToken, Refresh
 from idp.identity.clients.client import Client
 from idp.oauth.errors import InvalidGrant, InvalidScope
 from idp.oauth.grants.base import HEADERS, Grant, token_body
-from idp.storage.db import transaction
+from idp.storage.db import reading, transaction
 
 _NOT_VALID = "the refresh token is not valid"
 
@@ -20,16 +20,22 @@ class RefreshTokenGrant(Grant):
     def validate_token_request(self) -> None:
         """RFC 6749 §6. Nothing is consumed yet: a request that asks for too much leaves the token usable."""
         self._client: Client = self.authenticated_client()
-        presented = self.provider.tokens.refresh.read(self.request.required("refresh_token"))
+        value = self.request.required("refresh_token")
+        with reading():
+            self._look_up(value)
+        self._target = self.target(self._client, self._scopes, self._presented.family.authorization.resources)
+
+    def _look_up(self, value: str) -> None:
+        """What the answer depends on, in one visit to the database. Raises InvalidGrant or InvalidScope."""
+        presented = self.provider.tokens.refresh.read(value)
         if presented is None:
             raise InvalidGrant(_NOT_VALID, detail="unknown refresh token")
         authorization = presented.family.authorization
         if authorization.client_id != self._client.client_id:
             raise InvalidGrant(_NOT_VALID, detail="issued to another client")
         self._presented: PresentedToken = presented
-        self._user = self.active_user(authorization.user_id)
+        self._user, self._roles = self.active_user(authorization.user_id)
         self._scopes = self._narrowed(self._consented(self.allowed_now(self._client, authorization)))
-        self._target = self.target(self._client, self._scopes, authorization.resources)
 
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
         """RFC 6749 §6; the ID token as OpenID Connect Core §12.2 has it: no nonce, the same auth_time."""
@@ -37,7 +43,7 @@ class RefreshTokenGrant(Grant):
         generation = self._advance()
         family = self._presented.family
         authorization = family.authorization.narrowed(self._scopes)
-        access_token = self.issue_access_token(authorization, self._target, family)
+        access_token = self.issue_access_token(authorization, self._target, family, self._roles)
         id_token = self.issue_id_token(self._client, self._user, authorization, access_token)
         refresh_token = None if generation is None else tokens.refresh.mint(family, generation)
         return 200, token_body(access_token, refresh_token=refresh_token, id_token=id_token), HEADERS
