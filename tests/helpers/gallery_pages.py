@@ -5,13 +5,14 @@ from typing import Any
 
 from idp.web import texts
 
-ALICE = {"name": "Alice Liddell", "email": "alice@example.com", "initials": "AL"}
+ALICE = {"id": "7d3c", "name": "Alice Liddell", "email": "alice@example.com", "initials": "AL"}
 LONG = {
+    "id": "8e4d",
     "name": "Maximiliana Konstantinopolitanska-Featherstonehaugh von und zu Hohenstein",
     "email": "maximiliana.konstantinopolitanska-featherstonehaugh@department.subsidiary.example.org",
     "initials": "MK",
 }
-RTL_USER = {"name": "ליאור כהן", "email": "lior@example.co.il", "initials": "לכ"}
+RTL_USER = {"id": "9f5e", "name": "ליאור כהן", "email": "lior@example.co.il", "initials": "לכ"}
 
 CLIENT = {
     "name": "Meridian",
@@ -226,8 +227,8 @@ VARIANTS = (
     ),
     Variant("consent-de", "signin/consent.html", {**CONSENT, **BACK}, "de"),
     Variant("consent-rtl", "signin/consent.html", {**CONSENT, **BACK, "user": RTL_USER, "client": CLIENT_RTL}, "he"),
-    Variant("expired", "signin/expired.html", BACK),
-    Variant("expired-plain", "signin/expired.html"),
+    Variant("expired", "signin/expired.html", {**BACK, "finished": True}),
+    Variant("expired-plain", "signin/expired.html", {"finished": False}),
     Variant("logout", "oauth/end_session.html", {**END_SESSION, **BACK}),
     Variant("logout-plain", "oauth/end_session.html", {**END_SESSION, "user": LONG}),
     Variant("logout-rtl", "oauth/end_session.html", {**END_SESSION, "user": RTL_USER, "client": CLIENT_RTL}, "he"),

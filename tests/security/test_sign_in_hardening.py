@@ -422,3 +422,39 @@ def test_a_persons_own_language_comes_after_the_apps_wish(house: House, app_of_t
     wish = app_of_theirs.authorization_request(prompt="login", ui_locales="en")
     assert '<html lang="en"' in browser.page(wish.url).html
     assert '<html lang="en"' in browser.page("/oauth2/logout?ui_locales=en").html
+
+
+# Half a sign-in
+
+
+def test_mf1_a_password_alone_opens_nothing(house: House, app_of_theirs: RelyingParty) -> None:
+    person = house.administrator.create_user(totp=True)
+    browser = house.browser()
+    page = must_be_page(browser.log_in(at_login(browser, app_of_theirs), person), "totp")
+    assert house.count(SessionRow) == 0
+    assert not browser.cookies.get("idp-session")
+    silent = browser.open(app_of_theirs.authorization_request(prompt="none").url)
+    assert isinstance(silent, Callback)
+    assert silent["error"] == "login_required"
+    # Nor does it help a sign-in that was begun beside it.
+    at_login(browser, app_of_theirs)
+    assert isinstance(browser.enter_code(page, current_code(person)), Callback)
+
+
+def test_mf3_five_codes_a_sign_in_and_ten_an_hour(house: House, app_of_theirs: RelyingParty) -> None:
+    person = house.administrator.create_user(totp=True)
+    with time_machine.travel(now(), tick=False) as clock:
+        wrong = "000000" if current_code(person) != "000000" else "111111"
+        for _ in range(2):
+            browser = house.browser()
+            page = must_be_page(browser.log_in(at_login(browser, app_of_theirs), person), "totp")
+            assert [enter_code(browser, page, wrong).status_code for _ in range(6)] == [WRONG] * 5 + [LIMITED]
+            # That sign-in has to begin again, with the password.
+            must_be_page(browser.open(page.url), "login")
+        browser = house.browser()
+        page = must_be_page(browser.log_in(at_login(browser, app_of_theirs), person), "totp")
+        assert [enter_code(browser, page, current_code(person)).status_code for _ in range(8)] == [LIMITED] * 8
+        clock.shift(3600)
+        browser = house.browser()
+        page = must_be_page(browser.log_in(at_login(browser, app_of_theirs), person), "totp")
+        assert isinstance(browser.enter_code(page, current_code(person)), Callback)
