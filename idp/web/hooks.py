@@ -83,6 +83,8 @@ def install_hooks(app: Flask, settings: Settings) -> None:
     def _end(response: Response) -> Response:
         set_browser_cookie(response, settings)
         response.headers.add("X-Request-Id", g.get("request_id", ""))
+        if response.status_code == 308:
+            _stay_on_this_origin(response)
         if is_debugging:
             _log_request(response)
         return response
@@ -97,6 +99,13 @@ def _log_request(response: Response) -> None:
         milliseconds=round((time.perf_counter() - g.get("started", time.perf_counter())) * 1000, 1),
         request_id=g.get("request_id"),
     )
+
+
+def _stay_on_this_origin(response: Response) -> None:
+    """Werkzeug mends slashes by a URL with the scheme of the last hop: behind a proxy that is plain http (RS1)."""
+    target = urlsplit(response.headers["Location"])
+    path = "/" + target.path.lstrip("/")
+    response.headers["Location"] = f"{path}?{target.query}" if target.query else path
 
 
 def _refused(sentence: str) -> Response:

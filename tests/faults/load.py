@@ -3,13 +3,18 @@
 import secrets
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+from sqlalchemy import func, select
 
+from idp.core.events import Event
+from idp.storage.db import reading
+from idp.storage.tables import AuditEvent
 from tests.faults.stopwatch import LONGEST
 from tests.helpers.browser import Browser, Callback, Person
 from tests.helpers.server import Server
@@ -35,6 +40,8 @@ class Promises:
     """Browsers that were signed in."""
     ended: list[Browser] = field(default_factory=list)
     """Browsers that were signed out."""
+    events: Counter[Event] = field(default_factory=Counter)
+    """Decisions that were announced, and therefore have to be in the audit trail (I4)."""
     answers: int = 0
 
 
@@ -94,6 +101,7 @@ class Load:
         def step() -> None:
             body = _succeeded(self.party.refresh(self.promises.tokens[index]))
             self.promises.tokens[index] = body["refresh_token"]
+            self._announced(Event.TOKEN_REFRESHED)
 
         return step
 
@@ -110,6 +118,7 @@ class Load:
             if not isinstance(shown, Callback):
                 raise _no_answer(shown.response)
             body = _succeeded(self.party.exchange(request, shown))
+            self._announced(Event.TOKEN_ISSUED)
             counter += 1
             if counter % 3:
                 with self._lock:
@@ -118,6 +127,7 @@ class Load:
             answer = self.party.revoke(body["refresh_token"])
             if answer.status_code != 200:
                 raise _no_answer(answer)
+            self._announced(Event.TOKEN_REVOKED)
             with self._lock:
                 self.promises.revoked.append((body["refresh_token"], body["access_token"]))
 
@@ -139,6 +149,7 @@ class Load:
         left = browser.submit(page, form, form.button(id="logout-confirm"))
         if isinstance(left, Callback) or left.data_page != "logged-out":
             raise _no_answer(left.response if not isinstance(left, Callback) else None)
+        self._announced(Event.SESSION_ENDED)
         self.promises.ended.append(browser)
 
     def _sign_in(self, browser: Browser, person: Person) -> None:
@@ -146,6 +157,11 @@ class Load:
         if not isinstance(shown, Callback):
             raise _no_answer(shown.response)
         assert "code" in shown.params, shown.params
+        self._announced(Event.SESSION_STARTED)
+
+    def _announced(self, event: Event) -> None:
+        with self._lock:
+            self.promises.events[event] += 1
 
     # Afterwards
 
@@ -154,6 +170,8 @@ class Load:
         assert self.broken == [], repr(self.broken)
         promises = self.promises
         assert promises.answers > 10, "a server that did nothing lost nothing"
+        for event, announced in promises.events.items():
+            assert self._recorded(event) >= announced, f"{event} happened without a trace"
         for token in promises.tokens:
             assert self.party.refresh(token).status_code == 200, "an acknowledged refresh token was lost"
         for refresh_token, access_token in promises.revoked:
@@ -163,6 +181,11 @@ class Load:
             assert silent(self.party, browser) == "code", "an acknowledged session was lost"
         for browser in promises.ended:
             assert silent(self.party, browser) == "login_required", "an acknowledged sign-out was lost"
+
+    def _recorded(self, event: Event) -> int:
+        statement = select(func.count()).select_from(AuditEvent).where(AuditEvent.event == event)
+        with self.server.administrator.provider(), reading() as connection:
+            return int(connection.execute(statement).scalar_one())
 
 
 def _succeeded(response: httpx.Response) -> dict[str, Any]:

@@ -19,12 +19,15 @@ from tests.helpers.browser import Browser, Page, Person
 from tests.helpers.processes import start, stopping
 from tests.helpers.relying_party import RelyingParty
 from tests.helpers.server import Server, clean_environment, running_server
+from tests.journeys.everywhere import worker_pids
 from tests.journeys.walk import CLIENT, main_journey, silent
 
 pytestmark = pytest.mark.faults
 
 SCOPE = "openid offline_access"
 CALLERS = 24
+POOL = 10
+"""Connections that a worker keeps at most (`IDP_DATABASE_POOL_SIZE`)."""
 SWIFT = 5.0
 """Seconds that a refusal may take while connections are refused outright."""
 
@@ -137,8 +140,14 @@ def expect_unharmed(visit: Visit) -> None:
     main_journey(visit.party, visit.server.browser(), visit.person)
 
 
+def open_files(server: Server) -> int:
+    """How many files and connections the workers hold."""
+    return sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in worker_pids(server))
+
+
 def test_postgres_is_killed_and_comes_back(server: Server, database: Breakable) -> None:
     visit, watch = Visit.at(server), Stopwatch()
+    before = open_files(server)
     database.kill()
     for name, question in visit.programs().items():
         expect_unavailable_json(name, watch.ask(question))
@@ -153,6 +162,8 @@ def test_postgres_is_killed_and_comes_back(server: Server, database: Breakable) 
     database.restart()
     assert eventually(lambda: all(server.is_ready() for _ in range(6))) < 30
     expect_unharmed(visit)
+    # I10: nothing is left behind of what broke. The pool may have grown to its size meanwhile.
+    assert open_files(server) <= before + 2 * POOL
 
 
 def test_postgres_falls_silent(server: Server, database: Breakable) -> None:

@@ -12,7 +12,7 @@ from tests.conftest import StartServer
 from tests.faults.breakable import breakable_postgres
 from tests.faults.load import Load
 from tests.faults.stopwatch import eventually
-from tests.helpers.backends import POSTGRES_REDIS, Backend
+from tests.helpers.backends import POSTGRES_REDIS, SQLITE, Backend
 from tests.helpers.processes import start, stopping
 from tests.helpers.server import Server, clean_environment, running_server
 from tests.journeys.everywhere import worker_pids
@@ -67,6 +67,17 @@ def test_a_killed_server_loses_nothing(start_server: StartServer) -> None:
     load.check()
 
 
+@pytest.mark.parametrize("backend_name", [SQLITE], indirect=True)
+def test_a_killed_main_process_takes_its_workers_along(start_server: StartServer) -> None:
+    """Otherwise they would go on serving a port that nobody administers any more."""
+    server = start_server(workers=2)
+    workers = worker_pids(server)
+    os.kill(server.pid, signal.SIGKILL)
+    eventually(lambda: not any(is_alive(pid) for pid in workers))
+    server.restart()
+    assert is_well(server)
+
+
 def test_a_killed_postgres_loses_nothing(tmp_path: Path) -> None:
     """With PostgreSQL's own defaults for durability."""
     with breakable_postgres() as database:
@@ -87,3 +98,11 @@ def test_a_killed_postgres_loses_nothing(tmp_path: Path) -> None:
 def is_well(server: Server) -> bool:
     """Several times in a row, because each answer may come from the other worker."""
     return all(server.is_ready() for _ in range(6))
+
+
+def is_alive(pid: int) -> bool:
+    """True until the process has ended; one that nobody has reaped yet has ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

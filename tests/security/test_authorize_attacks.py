@@ -9,8 +9,8 @@ from idp.core.errors import Invalid
 from tests.helpers.browser import Browser, Callback, Person
 from tests.helpers.relying_party import CALLBACK, RelyingParty
 from tests.helpers.server import Server
-from tests.protocol.expectations import error_at_callback, error_page_of, success_of
-from tests.security.attacks import is_signed_in, must_be_page, on_the_wire, raw_request, status_of
+from tests.protocol.expectations import error_at_callback, error_page_of, on_each_backend, success_of
+from tests.security.attacks import FORM, in_parallel, is_signed_in, must_be_page, on_the_wire, raw_request, status_of
 
 TRICKS = [
     "https://evil.example/callback",
@@ -466,7 +466,7 @@ def test_az9_no_redirect_repeats_a_posted_password(
     assert not [hop for hop in hops if person.password in str(hop.url)]
 
 
-def test_az_an_answer_is_given_once(relying_party: RelyingParty, browser: Browser, person: Person) -> None:
+def test_az6_an_answer_is_given_once(relying_party: RelyingParty, browser: Browser, person: Person) -> None:
     """The last step of a sign-in, asked for again, issues no second code."""
     request = relying_party.authorization_request("openid")
     page = browser.page(request.url)
@@ -476,7 +476,28 @@ def test_az_an_answer_is_given_once(relying_party: RelyingParty, browser: Browse
         assert must_be_page(browser.open(url), "error").status == 400
 
 
-def test_az_a_posted_request_is_no_better_than_a_link(relying_party: RelyingParty, browser: Browser) -> None:
+@on_each_backend
+def test_az6_an_answer_is_given_once_also_at_the_same_moment(
+    server: Server, relying_party: RelyingParty, browser: Browser, person: Person
+) -> None:
+    relying_party.tokens(browser, person)
+    page = browser.page(relying_party.authorization_request("openid email").url)
+    form = page.form_with(button="consent-allow")
+    fields = urlencode([*form.fields, ("decision", "allow")])
+    answer = browser.http.post(page.url, content=fields, headers=FORM)
+    hub = browser.http.get(server.issuer + answer.headers["Location"])
+    resume = server.issuer + hub.headers["Location"]
+    cookies = dict(browser.cookies)
+
+    def ask(_: int) -> str:
+        other = server.browser()
+        other.cookies.update(cookies)
+        return str(other.http.get(resume).headers.get("Location", ""))
+
+    assert len([location for location in in_parallel(8, ask) if "code=" in location]) == 1
+
+
+def test_az4_a_posted_request_is_no_better_than_a_link(relying_party: RelyingParty, browser: Browser) -> None:
     request = relying_party.authorization_request("openid")
     browser.post(request.url.partition("?")[0], request.params)
     posted = dict(parse_qsl(urlsplit(str(browser.history[1].url)).query))["posted"]

@@ -2,14 +2,18 @@
 
 import re
 import time
+from pathlib import Path
 from urllib.parse import quote, urlencode
 
 import pytest
+from flask.testing import FlaskClient
 
+from idp.app import create_app
 from idp.core.errors import Invalid
+from idp.core.settings import load_settings
 from tests.helpers.browser import Browser, Callback, Person
 from tests.helpers.relying_party import CALLBACK, RelyingParty
-from tests.helpers.server import Server
+from tests.helpers.server import Server, fresh_secrets
 from tests.protocol.expectations import error_of, success_of
 from tests.security.attacks import events, guess, must_be_page, on_the_wire, raw_request, status_of
 
@@ -110,6 +114,24 @@ def test_rs1_in_production_too(production_server: Server) -> None:
     assert answer.status_code == 400
     assert "evil.example" not in answer.text
     assert "Location" not in answer.headers
+
+
+@pytest.fixture
+def behind_tls(tmp_path: Path) -> FlaskClient:
+    """A browser at an https issuer whose TLS ends at a proxy: the last hop is plain HTTP."""
+    (tmp_path / "keys").mkdir()
+    settings = {"IDP_ISSUER": "https://id.example.com", "IDP_DATABASE_URL": f"sqlite:///{tmp_path}/idp.db"}
+    app = create_app(load_settings({**fresh_secrets(), **settings, "IDP_KEYS_DIR": str(tmp_path / "keys")}))
+    return app.test_client()
+
+
+@pytest.mark.parametrize("path", ["/signin", "/signin/", "/language/de?next=/", "//signin//x", "/signin?next=//evil"])
+def test_rs1_no_redirect_leads_back_to_plain_http(behind_tls: FlaskClient, path: str) -> None:
+    answer = behind_tls.get(path, base_url="http://id.example.com", headers={"X-Forwarded-Proto": "http"})
+    assert answer.status_code in (303, 308, 404)
+    target = answer.headers.get("Location", "/")
+    assert target.startswith(("/", "https://id.example.com/"))
+    assert not target.startswith("//")
 
 
 # WB2
@@ -471,3 +493,14 @@ def test_wb6_a_password_form_of_many_fields(server: Server, browser: Browser, pe
     page = browser.page("/signin/")
     assert guess(browser, page, person.email, "x" * 100_000).status_code == 422
     must_be_page(browser.log_in(page, person), "home")
+
+
+@pytest.mark.parametrize("path", FORMS)
+def test_wb6_a_body_that_does_not_say_how_long_it_is(server: Server, path: str) -> None:
+    """Chunked, so that no Content-Length warns: reading stops at the limit."""
+    head = raw_request(server, f"POST {path}", FORM_HEADER, "Transfer-Encoding: chunked")
+    chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+    answer = on_the_wire(server, head + chunk * 64 + b"0\r\n\r\n", seconds=10)
+    assert status_of(answer) in (0, 400, 413), answer[:200]
+    with server.administrator.provider():
+        assert server.is_ready()
