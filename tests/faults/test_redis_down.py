@@ -47,7 +47,8 @@ def deployment(tmp_path: Path) -> Iterator[Deployment]:
     need(is_available(POSTGRES_REDIS), f"{POSTGRES_REDIS} is not running")
     with fresh_postgres_database() as database_url, breakable_redis() as handle:
         backend = Backend(POSTGRES_REDIS, database_url, handle.url)
-        with running_server(backend, tmp_path, workers=2) as server:
+        # A lockout outlasts the test, however slow the machine.
+        with running_server(backend, tmp_path, workers=2, IDP_THROTTLE__FIRST_DELAY="900") as server:
             yield Deployment(server, handle)
 
 

@@ -67,7 +67,7 @@ def test_grant_get_and_merge(house: House) -> None:
     assert second.updated_at > first.updated_at
     assert house.count(ConsentRow) == 1
     newest, _ = house.events(Event.CONSENT_GRANTED)
-    assert newest.details == {"scopes": ["openid", "orders:read"], "resources": [API], "claims": []}
+    assert newest.details == {"scopes": ["openid", "orders:read"], "resources": [API], "claims": [], "declined": []}
     assert (newest.user_id, newest.client_id, newest.actor) == (user.id, client, f"user:{user.id}")
 
 

@@ -74,7 +74,14 @@ class FallbackStore:
     def get(self, key: str) -> bytes | None:
         """See `EphemeralStore.get`."""
         value = self._ask(lambda store: store.get(key), repeatable=True)
-        return self._secondary.get(key) if value is None or value is DOWN else value
+        if value is not None and value is not DOWN:
+            return value
+        found = self._secondary.get(key)
+        if found is None and value is DOWN and self._breaker.recovers_now():
+            # Another process may be using the primary again already: look there before saying no.
+            value = self._ask(lambda store: store.get(key), repeatable=True)
+            return None if value is DOWN else value
+        return found
 
     def take(self, key: str) -> bytes | None:
         """See `EphemeralStore.take`."""
@@ -159,7 +166,13 @@ class _Breaker:
         """True if the primary is to be asked. Now and then one caller finds out whether it is back."""
         if not self.is_open:
             return True
-        if time.monotonic() < self._next_try or not self._probe.acquire(blocking=False):
+        return time.monotonic() >= self._next_try and self.recovers_now()
+
+    def recovers_now(self) -> bool:
+        """Find out at once whether the primary is back; one caller at a time."""
+        if not self.is_open:
+            return True
+        if not self._probe.acquire(blocking=False):
             return False
         try:
             return self._recover()
