@@ -11,6 +11,7 @@ from idp.core.events import Event
 from idp.core.randomness import new_token
 from idp.engine.interaction import Interaction, Step, is_expired, next_step
 from idp.engine.tokens import Authorization
+from idp.identity.sessions.sessions import Session
 from idp.oauth import pipeline, response
 from idp.oauth.authorization_request import AuthorizationRequest
 from idp.oauth.checks.draft import Draft, PageError
@@ -24,7 +25,7 @@ from idp.oauth.errors import (
     OAuthError,
     UnmetAuthenticationRequirements,
 )
-from idp.signin.facts import gather
+from idp.signin.facts import Gathered, gather
 from idp.web.browser_session import current_session
 from idp.web.cookies import browser_id, known_browser_id
 from idp.web.provider import current_provider
@@ -94,7 +95,7 @@ def _answer(query: bytes) -> ResponseReturnValue:
     step = next_step(requirements, gathered.progress, gathered.facts)
     if step is Step.DONE and gathered.session is not None:
         # Nobody has to be asked anything: the hub would only send the browser on to `resume`.
-        return _grant(authorization_request, gathered.session.id)
+        return _grant(authorization_request, gathered, gathered.session)
     if "none" in authorization_request.prompts:
         return _refuse_silently(authorization_request, step)
     interaction = provider.interactions.begin(
@@ -128,17 +129,17 @@ def resume() -> ResponseReturnValue:
         _recheck_client(authorization_request)
     except PageError as error:
         return refused_page(error)
-    facts = gather(interaction.requirements, interaction.progress)
-    step = next_step(interaction.requirements, interaction.progress, facts.facts)
+    gathered = gather(interaction.requirements, interaction.progress)
+    step = next_step(interaction.requirements, interaction.progress, gathered.facts)
     failed = step in (Step.FAILED, Step.UNMET)
-    session = current_session()
+    session = gathered.session
     if not failed and (step is not Step.DONE or session is None or is_expired(interaction)):
         return redirect(url_for("signin.hub", interaction_id=interaction.id), 303)
     if not provider.interactions.complete(interaction):
         return expired_page()
     if failed or session is None:
         return _fail(authorization_request, _failure(interaction))
-    return _grant(authorization_request, session.id)
+    return _grant(authorization_request, gathered, session)
 
 
 def _recheck_client(authorization_request: AuthorizationRequest) -> None:
@@ -153,12 +154,9 @@ def _recheck_client(authorization_request: AuthorizationRequest) -> None:
         raise PageError("redirect_uri_unknown", detail=f"{uri[:500]!r} is not registered any more", client=client)
 
 
-def _grant(authorization_request: AuthorizationRequest, session_id: str) -> Response:
+def _grant(authorization_request: AuthorizationRequest, gathered: Gathered, session: Session) -> Response:
     provider = current_provider()
-    session = provider.sessions.get(session_id)
-    if session is None:
-        return _fail(authorization_request, LoginRequired("the session has ended"))
-    scopes = _consented_scopes(authorization_request, session.user_id)
+    scopes = _consented_scopes(authorization_request, gathered)
     if not scopes:
         return _fail(authorization_request, ConsentRequired("the person has not allowed any of the scopes"))
     code = provider.tokens.codes.issue(
@@ -202,13 +200,11 @@ def _failure(interaction: Interaction) -> OAuthError:
     return BY_CODE[failure.error](failure.description)
 
 
-def _consented_scopes(authorization_request: AuthorizationRequest, user_id: str) -> tuple[str, ...]:
+def _consented_scopes(authorization_request: AuthorizationRequest, gathered: Gathered) -> tuple[str, ...]:
     """What was asked for, less what the person declined, just now or when last asked."""
-    provider = current_provider()
-    client = provider.clients.get(authorization_request.client_id)
-    if client is not None and not client.asks_for_consent:
+    if gathered.client is not None and not gathered.client.asks_for_consent:
         return authorization_request.scopes
-    consent = provider.consents.get(user_id, authorization_request.client_id)
+    consent = gathered.consent
     return tuple(scope for scope in authorization_request.scopes if consent and scope in consent.scopes)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from idp.core.clock import now
 from idp.engine.interaction import Facts, Progress, Requirements, SessionFacts
 from idp.identity.clients.client import Client
+from idp.identity.consents.consents import Consent
 from idp.identity.sessions.sessions import Session
 from idp.storage.db import reading
 from idp.web.browser_session import current_session
@@ -19,6 +20,8 @@ class Gathered:
     progress: Progress
     session: Session | None
     client: Client | None
+    consent: Consent | None
+    """What the session's user has allowed the client before, if anything."""
 
 
 def gather(requirements: Requirements, progress: Progress | None = None) -> Gathered:
@@ -29,23 +32,20 @@ def gather(requirements: Requirements, progress: Progress | None = None) -> Gath
     client = provider.clients.get(requirements.client_id) if requirements.client_id else None
     in_question = progress.first_factor.user_id if progress.first_factor else session and session.user_id
     with reading():
-        facts = Facts(
-            now=now(),
-            session=(SessionFacts(session.id, session.user_id, session.auth_time, session.acr) if session else None),
-            totp_enrolled=bool(in_question) and provider.totp.is_enrolled(str(in_question)),
-            consent_needed=client is not None and not _consent_is_remembered(requirements, client, session),
-            consent_possible=client is not None and client.asks_for_consent,
-        )
-    return Gathered(facts, progress, session, client)
+        totp_enrolled = bool(in_question) and provider.totp.is_enrolled(str(in_question))
+        consent = provider.consents.get(session.user_id, client.client_id) if session and client else None
+    facts = Facts(
+        now=now(),
+        session=(SessionFacts(session.id, session.user_id, session.auth_time, session.acr) if session else None),
+        totp_enrolled=totp_enrolled,
+        consent_needed=client is not None and not _is_covered(requirements, client, consent),
+        consent_possible=client is not None and client.asks_for_consent,
+    )
+    return Gathered(facts, progress, session, client, consent)
 
 
-def _consent_is_remembered(requirements: Requirements, client: Client, session: Session | None) -> bool:
-    if session is None or not client.identity_is_assured:
-        return False
-    consents = current_provider().consents
-    return consents.covers(
-        consents.get(session.user_id, client.client_id),
-        requirements.scopes,
-        requirements.resources,
-        requirements.claims,
+def _is_covered(requirements: Requirements, client: Client, consent: Consent | None) -> bool:
+    """Whether what is remembered answers this request too. A client that others can pose as is always asked about."""
+    return client.identity_is_assured and current_provider().consents.covers(
+        consent, requirements.scopes, requirements.resources, requirements.claims
     )

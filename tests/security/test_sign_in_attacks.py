@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -12,10 +12,10 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
-from tests.conftest import StartServer
+from tests.helpers.backends import SQLITE, fresh_backend
 from tests.helpers.browser import Browser, Page, Person
 from tests.helpers.needs import need
-from tests.helpers.server import Server
+from tests.helpers.server import Server, running_server
 from tests.security.attacks import (
     FORM,
     an_address,
@@ -289,10 +289,16 @@ def test_lg4_an_account_of_ones_own_buys_no_guesses(strict_server: Server, attac
 SPOOFS = ("X-Forwarded-For", "X-Real-IP", "X-Client-IP", "True-Client-IP", "CF-Connecting-IP", "Client-IP")
 
 
-def test_lg5_a_stranger_does_not_choose_their_address(start_server: StartServer, backend_name: str) -> None:
-    if backend_name != "sqlite":
-        pytest.skip("addresses do not depend on the storage")
-    server = start_server(IDP_THROTTLE__ADDRESS_FAILURES="3")
+@pytest.fixture
+def server_without_proxies(tmp_path: Path) -> Iterator[Server]:
+    """A server that trusts nobody to say where requests come from, and notices three failures."""
+    limit = {"IDP_THROTTLE__ADDRESS_FAILURES": "3"}
+    with fresh_backend(SQLITE, tmp_path) as backend, running_server(backend, tmp_path, **limit) as server:
+        yield server
+
+
+def test_lg5_a_stranger_does_not_choose_their_address(server_without_proxies: Server) -> None:
+    server = server_without_proxies
     attacker = server.browser()
     page = must_be_page(attacker.open("/signin/"), "login")
     statuses = []
