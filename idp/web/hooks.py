@@ -79,6 +79,11 @@ def install_hooks(app: Flask, settings: Settings) -> None:
             return _refused("The query of this address is not text in UTF-8.")
         return None
 
+    @app.teardown_request
+    def _forget(_error: BaseException | None) -> None:
+        # The thread goes on to other work, which is not done on behalf of this request.
+        request_context.set(None)
+
     @app.after_request
     def _end(response: Response) -> Response:
         set_browser_cookie(response, settings)
