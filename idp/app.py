@@ -46,6 +46,7 @@ from idp.web.hooks import install_hooks
 from idp.web.locale import install_locale
 from idp.web.pages import install_pages
 from idp.web.provider import EXTENSION, Provider
+from idp.web.replay import Replay
 
 
 def create_app(settings: Settings | None = None, *, tolerate_demo_accounts: bool = False) -> Flask:
@@ -151,6 +152,7 @@ def _install_doors(app: Flask, settings: Settings) -> None:
     prefix = settings.issuer_path
     json_paths = frozenset(prefix + path for path in oauth_routes.JSON_PATHS)
     cors_paths = frozenset(prefix + path for path in oauth_routes.CORS_PATHS)
+    documents = frozenset(prefix + path for path in oauth_routes.DOCUMENT_PATHS)
     if prefix:
         # Probes and load balancers know the process, not the issuer: health stays at the root.
         app.add_url_rule("/healthz", "healthz", web_routes.healthz)
@@ -161,10 +163,13 @@ def _install_doors(app: Flask, settings: Settings) -> None:
             app.add_url_rule(inserted, f"inserted-{document}", discovery)
             json_paths |= {inserted}
             cors_paths |= {inserted}
+            documents |= {inserted}
     install_hooks(app, settings)
     install_headers(app, settings, cors_paths)
     install_locale(app, settings)
     install_pages(app)
     install_errors(app, json_paths)
+    if settings.log_level != "debug":  # which lists every request
+        app.wsgi_app = Replay(app.wsgi_app, documents)  # type: ignore[method-assign]
     for door in (web_routes, oauth_routes, signin_routes):
         app.register_blueprint(door.blueprint, url_prefix=prefix + (door.blueprint.url_prefix or ""))

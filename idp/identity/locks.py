@@ -1,10 +1,15 @@
 """The order of changes to one user."""
 
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from idp.storage.tables import UserRow
+
+_c = UserRow.__table__.c
+# FOR NO KEY UPDATE: inserting rows that refer to the user (tokens) does not wait for it.
+_LOCK: Final = select(_c.status).where(_c.id == bindparam("user")).with_for_update(key_share=True)
 
 
 def lock_user(connection: Connection, user_id: str) -> str | None:
@@ -14,9 +19,7 @@ def lock_user(connection: Connection, user_id: str) -> str | None:
     under way cannot leave a session behind that a deactivation or password change did not see. None if
     there is no such user. Needs `transaction()`; SQLite has but one writer and needs no row lock.
     """
-    # FOR NO KEY UPDATE: inserting rows that refer to the user (tokens) does not wait for it.
-    statement = select(UserRow.status).where(UserRow.id == user_id).with_for_update(key_share=True)
-    return connection.execute(statement).scalar_one_or_none()
+    return connection.execute(_LOCK, {"user": user_id}).scalar_one_or_none()
 
 
 def credential_version(changed_at: datetime) -> str:

@@ -39,5 +39,9 @@ JSON_PATHS = frozenset(
         "/.well-known/oauth-authorization-server",
     }
 )
+#: Public documents, the same for whoever asks.
+DOCUMENT_PATHS = frozenset(
+    {"/oauth2/jwks", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"}
+)
 #: Introspection is for servers with a secret, never for a page.
 CORS_PATHS = JSON_PATHS - {"/oauth2/introspect"}

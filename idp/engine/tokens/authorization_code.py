@@ -4,7 +4,7 @@ A used code leaves a tombstone in the store until it would have expired, and its
 as long as that lives, so that reuse revokes what was issued (RFC 6749 §4.1.2, RFC 9700 §4.5).
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -118,7 +118,8 @@ def _key(code_hash: str) -> str:
 
 
 def _plain(authorization: Authorization) -> dict[str, Any]:
-    return asdict(authorization) | {"auth_time": timestamp(authorization.auth_time)}
+    record = {name: getattr(authorization, name) for name in Authorization.__slots__}
+    return record | {"auth_time": timestamp(authorization.auth_time)}
 
 
 def _authorization(record: dict[str, Any]) -> Authorization:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from idp.core.clock import now
 from idp.core.crypto import DerivedKey, SecretRing
@@ -29,6 +29,9 @@ from idp.storage.tables import PasswordCredential
 PEPPER: Final = "password-pepper"
 LONGEST_WAIT: Final = 6.0
 """Seconds to wait for a turn at Argon2 before the caller is told to come back."""
+
+_c = PasswordCredential.__table__.c
+_STORED: Final = select(_c.hash, _c.pepper_id, _c.changed_at).where(_c.user_id == bindparam("user"))
 
 _SALT_BYTES = 16
 _HASH_BYTES = 32
@@ -142,11 +145,8 @@ class Passwords:
         return self._load(user_id) is not None
 
     def _load(self, user_id: str | None) -> "_StoredPassword | None":
-        statement = select(PasswordCredential.hash, PasswordCredential.pepper_id, PasswordCredential.changed_at).where(
-            PasswordCredential.user_id == (user_id or "")
-        )
         with reading() as connection:
-            row = connection.execute(statement).first()
+            row = connection.execute(_STORED, {"user": user_id or ""}).first()
         return None if row is None else _StoredPassword(row.hash, row.pepper_id, row.changed_at)
 
     def _hash(self, text: str) -> PreparedPassword:

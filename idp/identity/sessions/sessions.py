@@ -95,7 +95,7 @@ class Sessions:
             changed_at = _ensure_may_sign_in(connection, user_id, credential)
             if credential is None and changed_at is not None and changed_at > values["auth_time"]:
                 raise Conflict("the password was changed meanwhile")
-            connection.execute(insert(SessionRow).values(token_hash=sha256_hex(token), **values))
+            connection.execute(_INSERT, {"token_hash": sha256_hex(token), **values})
             self._audit.record(
                 Event.SESSION_STARTED,
                 actor=f"user:{user_id}",
@@ -310,6 +310,10 @@ def _live(key: str | None) -> Select[Any]:
 
 
 # Built once: building a statement costs more than running it.
+_INSERT: Final = insert(cast(Table, SessionRow.__table__))
+_PASSWORD_SET: Final = select(PasswordCredential.__table__.c.changed_at).where(
+    PasswordCredential.__table__.c.user_id == bindparam("user")
+)
 _BY_TOKEN: Final = _live("token_hash")
 _BY_ID: Final = _live("id")
 _HELD_BY_ID: Final = _BY_ID.with_for_update(read=True, of=SessionRow.__table__)
@@ -325,8 +329,7 @@ def _ensure_may_sign_in(connection: Connection, user_id: str, credential: str | 
     if status != "active":
         raise Conflict("the user is not active")
     # A sign-in that was under way when the password changed proved knowledge of the old one.
-    changed = select(PasswordCredential.changed_at).where(PasswordCredential.user_id == user_id)
-    changed_at = connection.execute(changed).scalar_one_or_none()
+    changed_at = connection.execute(_PASSWORD_SET, {"user": user_id}).scalar_one_or_none()
     # By version, not by time: two machines' clocks prove nothing, and a change may fall between reading the
     # clock and reading the hash (LO3, SE5).
     if credential is not None and (changed_at is None or credential_version(changed_at) != credential):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import cast
 
-from sqlalchemy import Connection, Table, Update, case, delete, null, or_, select, update
+from sqlalchemy import Connection, Table, Update, bindparam, case, delete, null, or_, select, update
 
 from idp.core.clock import now
 from idp.core.settings import Throttle as ThrottleSettings
@@ -26,6 +26,11 @@ from idp.storage.db import reading, transaction
 from idp.storage.tables import ThrottleRow
 
 _rows = cast(Table, ThrottleRow.__table__)
+# Built once: building a statement costs more than running it.
+_FORGET = delete(_rows).where(_rows.c.key == bindparam("at_key"))
+_EXHAUSTED = select(_rows.c.expires_at).where(
+    _rows.c.key == bindparam("at_key"), _rows.c.failures >= bindparam("most"), _rows.c.expires_at > bindparam("at")
+)
 
 _ACCOUNT_MEMORY = timedelta(days=365)
 """How long the failures that switch an account off stay counted after the last of them."""
@@ -99,7 +104,7 @@ class Throttle:
             return
         with transaction() as connection:
             for key in (_account_key(account), _device_key(account, device)):
-                connection.execute(delete(_rows).where(_rows.c.key == key))
+                connection.execute(_FORGET, {"at_key": key})
 
     def failed(self, address: str | None) -> None:
         """The guess was wrong: what was reserved stands, and the address it came from is charged."""
@@ -140,12 +145,8 @@ class Throttle:
 
     def _ensure_open(self, connection: Connection, address: str, moment: datetime) -> None:
         """Raises _Refused if the address has had too many failures."""
-        query = select(_rows.c.expires_at).where(
-            _rows.c.key == _address_key(address),
-            _rows.c.failures >= self._address_failures,
-            _rows.c.expires_at > moment,
-        )
-        reopens_at = connection.execute(query).scalar_one_or_none()
+        values = {"at_key": _address_key(address), "most": self._address_failures, "at": moment}
+        reopens_at = connection.execute(_EXHAUSTED, values).scalar_one_or_none()
         if reopens_at is not None:
             raise _Refused(_refusal_until(reopens_at, moment))
 
