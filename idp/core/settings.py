@@ -201,6 +201,8 @@ class Settings(_Section):
     """Let `Strict-Transport-Security` cover every host below the issuer's too; all of them must speak TLS then."""
     database_pool_size: int = Field(10, ge=1, le=200)
     """PostgreSQL connections each worker process keeps; five more for peaks."""
+    database_prepared_statements: bool = True
+    """Let PostgreSQL keep the plans of frequent statements; `false` behind PgBouncer in transaction mode."""
 
     lifetimes: Lifetimes = Lifetimes()
     keys: Keys = Keys()

@@ -5,11 +5,12 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, select
 
+from idp.storage.prepared import prepared
 from idp.storage.tables import UserRow
 
 _c = UserRow.__table__.c
 # FOR NO KEY UPDATE: inserting rows that refer to the user (tokens) does not wait for it.
-_LOCK: Final = select(_c.status).where(_c.id == bindparam("user")).with_for_update(key_share=True)
+_LOCK: Final = prepared(select(_c.status).where(_c.id == bindparam("user")).with_for_update(key_share=True))
 
 
 def lock_user(connection: Connection, user_id: str) -> str | None:

@@ -7,6 +7,7 @@ from idp.oauth.bearer import challenge, live_token, presented_token
 from idp.oauth.errors import InsufficientScope, InvalidToken, OAuthError
 from idp.oauth.json_response import json_response
 from idp.services.keys.jws import sign_jwt
+from idp.storage.db import reading
 from idp.web.provider import current_provider
 
 #: RFC 7519 §5.1: what libraries expect of a JWT that has no type of its own.
@@ -19,15 +20,17 @@ def userinfo() -> Response:
         value = presented_token(request)
         if value is None:
             return json_response(None, 401, {"WWW-Authenticate": challenge()})
-        return _respond(*live_token(value))
+        with reading():  # one connection for all that is asked
+            token, family = live_token(value)
+            claims = _claims(token, family)
+        return _respond(token, claims)
     except OAuthError as error:
         scope = "openid" if isinstance(error, InsufficientScope) else None
         return json_response(dict(error.get_body()), error.status_code, {"WWW-Authenticate": challenge(error, scope)})
 
 
-def _respond(token: AccessToken, family: Family | None) -> Response:
+def _respond(token: AccessToken, claims: dict[str, object]) -> Response:
     """JSON, or a signed JWT for a client that registered `userinfo_signed_response_alg` (§5.3.2)."""
-    claims = _claims(token, family)
     provider = current_provider()
     client = provider.clients.get(token.client_id)
     alg = client.metadata.userinfo_signed_response_alg if client else None

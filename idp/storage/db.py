@@ -29,6 +29,7 @@ from idp.core.errors import Unavailable
 from idp.core.settings import Settings
 from idp.storage.patience import Patience, WriterQueue
 from idp.storage.pool import autocommit, watch_pool
+from idp.storage.prepared import ON_ENGINE, prepare_on
 
 LOCK_TIMEOUT_SECONDS = 5
 STATEMENT_TIMEOUT_SECONDS = 6
@@ -106,6 +107,7 @@ def _connection_options(settings: Settings) -> dict[str, Any]:
         "max_overflow": 5,
         "pool_timeout": LOCK_TIMEOUT_SECONDS,
         "pool_recycle": 1800,
+        "execution_options": {ON_ENGINE: settings.database_prepared_statements},
         "connect_args": {
             "application_name": "idp",
             "options": (
@@ -155,6 +157,7 @@ def prepare_engine(engine: Engine) -> None:
     if engine.dialect.driver == "psycopg2" and not isinstance(extensions.get_wait_callback(), Patience):
         extensions.set_wait_callback(Patience(SILENCE_SECONDS))
     watch_pool(engine)
+    prepare_on(engine)
     _writers_queue[engine] = None
 
 

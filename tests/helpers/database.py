@@ -15,9 +15,9 @@ from tests.helpers.services import POSTGRES_URL
 
 
 @contextlib.contextmanager
-def application_context(url: str, *, create: bool = False) -> Iterator[Flask]:
+def application_context(url: str, *, create: bool = False, prepares: bool = True) -> Iterator[Flask]:
     """What a request, a command or the worker has around it. `create` makes the tables first."""
-    settings = Settings(database_url=url)
+    settings = Settings(database_url=url, database_prepared_statements=prepares)
     app = Flask("tests")
     app.config["SQLALCHEMY_DATABASE_URI"] = database_url(settings)
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings)

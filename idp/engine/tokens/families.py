@@ -16,6 +16,7 @@ from idp.engine.tokens.authorization import Authorization
 from idp.engine.tokens.errors import CodeReused, InvalidGrant
 from idp.identity.families import revoke_families
 from idp.storage.db import reading, transaction
+from idp.storage.prepared import prepared
 from idp.storage.tables import SessionRow, TokenFamily, UserRow
 
 
@@ -143,7 +144,7 @@ _sessions = cast(Table, SessionRow.__table__)
 
 # Built once: building a statement costs more than running it.
 _INSERTS: Final = {
-    "postgresql": postgresql.insert(_table).on_conflict_do_nothing(),
+    "postgresql": prepared(postgresql.insert(_table).on_conflict_do_nothing()),
     "sqlite": sqlite.insert(_table).on_conflict_do_nothing(),
 }
 _FAMILY: Final = (
@@ -157,14 +158,14 @@ _FAMILY: Final = (
     .join_from(_table, _users, _users.c.id == _c.user_id)
     .outerjoin(_sessions, _sessions.c.id == _c.session_id)
 )
-_BY_ID: Final = _FAMILY.where(_c.id == bindparam("key"))
-_BY_CODE: Final = _FAMILY.where(_c.code_hash == bindparam("key"))
-_ROTATE: Final = (
+_BY_ID: Final = prepared(_FAMILY.where(_c.id == bindparam("key")))
+_BY_CODE: Final = prepared(_FAMILY.where(_c.code_hash == bindparam("key")))
+_ROTATE: Final = prepared(
     update(_table)
     .where(_c.id == bindparam("key"), _c.generation == bindparam("from"), _c.revoked_at.is_(None))
     .values(generation=bindparam("to"), rotated_at=bindparam("at"), idle_expires_at=bindparam("idle"))
 )
-_TOUCH: Final = (
+_TOUCH: Final = prepared(
     update(_table).where(_c.id == bindparam("key"), _c.revoked_at.is_(None)).values(idle_expires_at=bindparam("idle"))
 )
 

@@ -16,6 +16,7 @@ from idp.core.randomness import new_id
 from idp.identity.locks import lock_user
 from idp.services.audit import AuditTrail
 from idp.storage.db import reading, transaction
+from idp.storage.prepared import prepared
 from idp.storage.tables import Role as RoleRow
 from idp.storage.tables import RoleAssignment
 
@@ -25,7 +26,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 
 _roles, _assignments = RoleRow.__table__.c, RoleAssignment.__table__.c
 # Built once: building a statement costs more than running it.
-_OF_USER: Final = (
+_OF_USER: Final = prepared(
     select(_roles.name)
     .join_from(RoleRow.__table__, RoleAssignment.__table__, _assignments.role_id == _roles.id)
     .where(_assignments.user_id == bindparam("user"))

@@ -14,6 +14,7 @@ from idp.identity.families import revoke_families
 from idp.identity.locks import lock_user
 from idp.services.audit import AuditTrail
 from idp.storage.db import reading, transaction
+from idp.storage.prepared import prepared
 from idp.storage.tables import ClientRow, ConsentRow, TokenFamily
 
 
@@ -179,7 +180,7 @@ _ALL: Final = select(
     _table.updated_at,
 )
 # Built once: building a statement costs more than running it.
-_OF_PAIR: Final = _ALL.where(_table.user_id == bindparam("user"), _table.client_id == bindparam("client"))
+_OF_PAIR: Final = prepared(_ALL.where(_table.user_id == bindparam("user"), _table.client_id == bindparam("client")))
 _HELD_PAIR: Final = _OF_PAIR.with_for_update(read=True)
 
 

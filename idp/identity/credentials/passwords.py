@@ -24,6 +24,7 @@ from idp.identity.credentials.password_policy import Violation, check, normalize
 from idp.identity.locks import credential_version, lock_user
 from idp.services.audit import AuditTrail
 from idp.storage.db import holds_connection, reading, transaction
+from idp.storage.prepared import prepared
 from idp.storage.tables import PasswordCredential
 
 PEPPER: Final = "password-pepper"
@@ -31,7 +32,7 @@ LONGEST_WAIT: Final = 6.0
 """Seconds to wait for a turn at Argon2 before the caller is told to come back."""
 
 _c = PasswordCredential.__table__.c
-_STORED: Final = select(_c.hash, _c.pepper_id, _c.changed_at).where(_c.user_id == bindparam("user"))
+_STORED: Final = prepared(select(_c.hash, _c.pepper_id, _c.changed_at).where(_c.user_id == bindparam("user")))
 
 _SALT_BYTES = 16
 _HASH_BYTES = 32

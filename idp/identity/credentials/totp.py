@@ -17,6 +17,7 @@ from idp.core.randomness import new_id
 from idp.identity.locks import lock_user
 from idp.services.audit import AuditTrail
 from idp.storage.db import reading, transaction
+from idp.storage.prepared import prepared
 from idp.storage.tables import TotpCredential
 
 STEP_SECONDS: Final = 30
@@ -29,7 +30,7 @@ _FEWEST_SEED_BYTES = 16  # RFC 4226 §4 R6: at least 128 bits, 160 recommended
 
 _c = TotpCredential.__table__.c
 # Built once: building a statement costs more than running it.
-_ENROLLED: Final = select(_c.id).where(_c.user_id == bindparam("user"), _c.confirmed_at.is_not(None))
+_ENROLLED: Final = prepared(select(_c.id).where(_c.user_id == bindparam("user"), _c.confirmed_at.is_not(None)))
 
 
 class Totp:

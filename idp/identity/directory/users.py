@@ -17,6 +17,7 @@ from idp.identity.directory.emails import EmailAddress, canonical_email, parse_e
 from idp.identity.locks import lock_user
 from idp.services.audit import AuditTrail
 from idp.storage.db import reading, transaction
+from idp.storage.prepared import prepared
 from idp.storage.tables import UserEmail, UserRow
 
 STATUSES: Final = ("pending", "active", "deactivated")
@@ -271,8 +272,8 @@ def _owner_of_key() -> ScalarSelect[Any]:
 
 # Built once: building a statement costs more than running it.
 _ALL: Final = _select()
-_BY_ID: Final = _ALL.where(UserRow.__table__.c.id == bindparam("key"))
-_BY_EMAIL: Final = _ALL.where(UserRow.__table__.c.id == _owner_of_key())
+_BY_ID: Final = prepared(_ALL.where(UserRow.__table__.c.id == bindparam("key")))
+_BY_EMAIL: Final = prepared(_ALL.where(UserRow.__table__.c.id == _owner_of_key()))
 
 
 def _load(connection: Connection, key: str, statement: Select[Any] | None = None) -> User | None:

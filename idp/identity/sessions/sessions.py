@@ -23,6 +23,7 @@ from idp.identity.locks import credential_version, lock_user
 from idp.services.audit import AuditTrail
 from idp.storage.batches import delete_in_batches
 from idp.storage.db import UtcDateTime, holds_connection, reading, transaction
+from idp.storage.prepared import prepared
 from idp.storage.tables import PasswordCredential, SessionRow, TokenFamily, UserRow
 
 _table: Final = cast(Table, SessionRow.__table__)
@@ -310,12 +311,12 @@ def _live(key: str | None) -> Select[Any]:
 
 
 # Built once: building a statement costs more than running it.
-_INSERT: Final = insert(cast(Table, SessionRow.__table__))
+_INSERT: Final = prepared(insert(cast(Table, SessionRow.__table__)))
 _PASSWORD_SET: Final = select(PasswordCredential.__table__.c.changed_at).where(
     PasswordCredential.__table__.c.user_id == bindparam("user")
 )
-_BY_TOKEN: Final = _live("token_hash")
-_BY_ID: Final = _live("id")
+_BY_TOKEN: Final = prepared(_live("token_hash"))
+_BY_ID: Final = prepared(_live("id"))
 _HELD_BY_ID: Final = _BY_ID.with_for_update(read=True, of=SessionRow.__table__)
 _OF_USER: Final = _live("user_id").order_by(SessionRow.__table__.c.last_seen_at.desc())
 _LATEST: Final = _live(None).order_by(SessionRow.__table__.c.last_seen_at.desc())

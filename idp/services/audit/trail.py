@@ -14,6 +14,7 @@ from idp.core.randomness import new_id
 from idp.storage.batches import delete_in_batches
 from idp.storage.db import in_transaction, reading, transaction
 from idp.storage.group_commit import GroupCommit
+from idp.storage.prepared import prepared
 from idp.storage.tables import AuditEvent
 
 JSON: TypeAlias = bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"] | None
@@ -47,7 +48,7 @@ _SECRET_NAMES = frozenset(
 _SECRET_ENDINGS = ("password", "secret", "_token", "_assertion", "_seed", "_cookie")
 
 _table = cast(Table, AuditEvent.__table__)
-_INSERT = insert(_table)
+_INSERT = prepared(insert(_table))
 
 
 @dataclass(frozen=True, slots=True)

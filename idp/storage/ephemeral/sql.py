@@ -27,6 +27,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from idp.core.clock import now
 from idp.storage.db import reading, transaction
+from idp.storage.prepared import prepared
 from idp.storage.tables.ephemeral import EphemeralEntry
 
 PURGE_BATCH = 500
@@ -37,7 +38,7 @@ _IS_THE_KEY = _c.key == bindparam("k")
 _IS_EXPIRED = _c.expires_at <= bindparam("now")
 _IS_LIVE = _c.expires_at > bindparam("now")
 
-_GET = select(_c.value).where(_IS_THE_KEY, _IS_LIVE)
+_GET = prepared(select(_c.value).where(_IS_THE_KEY, _IS_LIVE))
 _TAKE = delete(_TABLE).where(_IS_THE_KEY).returning(_c.value, _c.expires_at)
 _DELETE = delete(_TABLE).where(_IS_THE_KEY)
 _COMPARE_AND_SET = (
