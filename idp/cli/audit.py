@@ -1,6 +1,7 @@
 """`idp audit`: the trail of security decisions."""
 
 import time
+from functools import partial
 from typing import Any
 
 import click
@@ -25,14 +26,25 @@ def audit_group() -> None:
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 10_000), help="How many events.")
 @click.option("--event", help="Only events of this name, such as sign_in:failed.")
 @click.option("--user", "user_ref", help="Only events about this user (id or e-mail address).")
+@click.option("--client", "client_id", help="Only events about the client of this client_id.")
+@click.option("--request", "request_id", help="Only events of this request: the number on an error page, X-Request-Id.")
 @click.option("--follow", is_flag=True, help="Keep printing new events.")
 @json_option
-def tail(limit: int, event: str | None, user_ref: str | None, follow: bool, as_json: bool) -> None:
+def tail(
+    limit: int,
+    event: str | None,
+    user_ref: str | None,
+    client_id: str | None,
+    request_id: str | None,
+    follow: bool,
+    as_json: bool,
+) -> None:
     """Print the newest events, the latest last. With --follow, --json prints one object per line."""
     kind = _event(event)
     with running_provider() as provider:
         user_id = find_user(provider, user_ref).id if user_ref else None
-        records = provider.audit.tail(limit, kind, user_id)[::-1]
+        newest = partial(provider.audit.tail, event=kind, user_id=user_id, client_id=client_id, request_id=request_id)
+        records = newest(limit)[::-1]
         if as_json and not follow:
             print_json(records)
             return
@@ -40,11 +52,11 @@ def tail(limit: int, event: str | None, user_ref: str | None, follow: bool, as_j
         seen = {record.id for record in records}
         while follow:
             time.sleep(FOLLOW_SECONDS)
-            newest = provider.audit.tail(max(limit, _OVERLAP), kind, user_id)[::-1]
+            found = newest(max(limit, _OVERLAP))[::-1]
             latest = records[-1].at if records else None
-            fresh = [r for r in newest if r.id not in seen and (latest is None or r.at >= latest)]
+            fresh = [r for r in found if r.id not in seen and (latest is None or r.at >= latest)]
             _show(fresh, as_json)
-            seen = {record.id for record in newest} | {record.id for record in fresh}
+            seen = {record.id for record in found} | {record.id for record in fresh}
             records = fresh or records
 
 

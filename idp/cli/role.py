@@ -47,3 +47,26 @@ def assign(name: str, user_ref: str) -> None:
         user = find_user(provider, user_ref)
         provider.roles.assign(user.id, name)
     click.echo(f"{user.email or user.id} holds {name}.")
+
+
+@role_group.command("unassign")
+@click.argument("name")
+@click.argument("user_ref", metavar="USER")
+def unassign(name: str, user_ref: str) -> None:
+    """Take the role NAME from a USER (id or e-mail address). Tokens that name it stay valid until they expire."""
+    with running_provider() as provider:
+        user = find_user(provider, user_ref)
+        provider.roles.unassign(user.id, name)
+    click.echo(f"{user.email or user.id} does not hold {name}.")
+
+
+@role_group.command("delete")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def delete(name: str, yes: bool) -> None:
+    """Delete a role, and take it from everybody who holds it."""
+    if not yes:
+        click.confirm(f"Delete the role {name} and take it from everybody who holds it?", abort=True, err=True)
+    with running_provider() as provider:
+        holders = provider.roles.delete(name)
+    click.echo(f"Deleted role {name}; {holders} held it.")

@@ -11,8 +11,7 @@ from idp.storage.db import db
 from idp.storage.ephemeral import EphemeralStore, FallbackStore
 from idp.storage.migrate import is_current
 from idp.web.browser_session import current_session
-from idp.web.cookies import LOCALE, set_cookie
-from idp.web.locale import LANGUAGES
+from idp.web.locale import remember_choice
 from idp.web.pages import is_local_path, render_page, user_view
 from idp.web.provider import current_provider
 
@@ -44,8 +43,7 @@ def language(code: str) -> ResponseReturnValue:
     """Remember a language on this browser and go back."""
     target = request.args.get("next")
     response = make_response(redirect(target if target and is_local_path(target) else url_for("web.home"), 303))
-    if code in LANGUAGES:
-        set_cookie(response, current_provider().settings, LOCALE, code, 365 * 86400)
+    remember_choice(response, current_provider().settings, code)
     return response
 
 

@@ -280,6 +280,34 @@ def test_the_page_speaks_the_first_language_it_knows(
     assert f'<html lang="{language}"' in error.html
 
 
+def test_who_picks_a_language_on_the_page_gets_it(relying_party: RelyingParty, browser: Browser) -> None:
+    page = page_for(relying_party, browser, ui_locales="en")
+    (switch,) = [link for link in page.links if "/language/de" in link]
+    again = browser.open(switch)
+    assert isinstance(again, Page)
+    assert '<html lang="de"' in again.html
+    assert "login-submit" in again.html, "the same sign-in"
+
+
+AN_HOUR_AGO = int(time.time()) - 3600
+
+
+@pytest.mark.parametrize(
+    ("cookie", "ui_locales", "language"),
+    [
+        (f"de.{AN_HOUR_AGO}", "en", "en"),
+        (f"de.{AN_HOUR_AGO}", "fr", "de"),
+        *[(value, "en", "en") for value in ("de", "de.", "de.x", "de.-5", f"de.{9**20}", "xx.1", "xx", ".", "3.3")],
+    ],
+)
+def test_a_language_picked_long_ago_comes_after_what_the_application_wishes(
+    relying_party: RelyingParty, browser: Browser, cookie: str, ui_locales: str, language: str
+) -> None:
+    browser.http.cookies.set("idp-locale", cookie, domain="127.0.0.1")
+    page = page_for(relying_party, browser, ui_locales=ui_locales)
+    assert f'<html lang="{language}"' in page.html
+
+
 # What this server does not do, it says (§3.1.2.6)
 
 

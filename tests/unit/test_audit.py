@@ -83,6 +83,17 @@ def test_the_tail_is_the_newest_first_and_can_be_narrowed(audit: AuditTrail) -> 
     assert [record.details["n"] for record in audit.tail(9, Event.SIGN_IN_FAILED, "u1")] == [1]
 
 
+def test_the_events_of_one_request_and_of_one_client(audit: AuditTrail) -> None:
+    with request_from("192.0.2.1", None, "r-1"):
+        audit.record(Event.TOKEN_ISSUED, client_id="c1")
+        audit.record(Event.TOKEN_REVOKED, client_id="c2")
+    audit.record(Event.TOKEN_ISSUED, client_id="c1")
+    assert [record.client_id for record in audit.tail(request_id="r-1")] == ["c2", "c1"]
+    assert len(audit.tail(client_id="c1")) == 2
+    assert len(audit.tail(client_id="c1", request_id="r-1")) == 1
+    assert audit.tail(request_id="r-2") == []
+
+
 def test_it_falls_with_the_transaction_of_the_deed(audit: AuditTrail) -> None:
     with pytest.raises(LookupError):
         _record_and_fail(audit)

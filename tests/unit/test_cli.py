@@ -42,6 +42,23 @@ class TestUsers:
         assert "no password on stdin" in failure(run(*create, stdin=""))
         assert json.loads(run("user", "list", "--json").stdout) == []
 
+    def test_a_role_is_taken_away(self, ask: Ask, run: Run) -> None:
+        for name in ("auditor", "support"):
+            run("role", "create", name)
+        user = ask("user", "create", "--email", "a@example.com", "--role", "auditor", "--role", "support")["id"]
+        assert run("role", "unassign", "auditor", "a@example.com").exit_code == 0
+        assert run("role", "unassign", "auditor", user).exit_code == 0, "twice is no mistake"
+        assert ask("user", "show", user)["roles"] == ["support"]
+        assert "1 held it" in run("role", "delete", "support", "--yes").stdout
+        assert ask("user", "show", user)["roles"] == []
+        assert [role["name"] for role in ask("role", "list")] == ["auditor"]
+        events = [event["event"] for event in ask("audit", "tail")]
+        assert events.count("role:unassigned") == events.count("role:deleted") == 1
+        assert "there is no role 'support'" in failure(run("role", "delete", "support", "--yes"))
+        assert "there is no role 'support'" in failure(run("role", "unassign", "support", user))
+        assert run("role", "delete", "auditor", stdin="n\n").exit_code != 0
+        assert ask("role", "list") != []
+
     def test_a_failed_role_leaves_no_user_behind(self, run: Run, ask: Ask) -> None:
         failure(run("user", "create", "--email", "a@example.com", "--role", "nonsense"))
         assert ask("user", "list") == []

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from idp.core.clock import now
@@ -75,14 +75,32 @@ class Roles:
         with transaction() as connection:
             if lock_user(connection, user_id) is None:
                 raise NotFound("there is no such user")
-            role_id = connection.execute(select(RoleRow.id).where(RoleRow.name == role_name)).scalar_one_or_none()
-            if role_id is None:
-                raise NotFound(f"there is no role '{role_name}'")
+            role_id = _role_id(connection, role_name)
             key = (RoleAssignment.user_id == user_id, RoleAssignment.role_id == role_id)
             if connection.execute(select(RoleAssignment.role_id).where(*key)).first() is not None:
                 return
             connection.execute(insert(RoleAssignment).values(user_id=user_id, role_id=role_id))
             self._audit.record(Event.ROLE_ASSIGNED, actor=actor, user_id=user_id, role=role_name)
+
+    def unassign(self, user_id: str, role_name: str, *, actor: str = "operator") -> None:
+        """Take a role from the user; nothing happens if the user does not hold it. Raises NotFound."""
+        with transaction() as connection:
+            if lock_user(connection, user_id) is None:
+                raise NotFound("there is no such user")
+            role_id = _role_id(connection, role_name)
+            key = (RoleAssignment.user_id == user_id, RoleAssignment.role_id == role_id)
+            if connection.execute(delete(RoleAssignment).where(*key)).rowcount:
+                self._audit.record(Event.ROLE_UNASSIGNED, actor=actor, user_id=user_id, role=role_name)
+
+    def delete(self, role_name: str, *, actor: str = "operator") -> int:
+        """Delete the role and its assignments; returns how many users held it. Raises NotFound."""
+        with transaction() as connection:
+            role_id = _role_id(connection, role_name)
+            held = RoleAssignment.role_id == role_id
+            holders = connection.execute(delete(RoleAssignment).where(held)).rowcount
+            connection.execute(delete(RoleRow).where(RoleRow.id == role_id))
+            self._audit.record(Event.ROLE_DELETED, actor=actor, role=role_name, holders=holders)
+        return holders
 
     def of(self, user_id: str) -> tuple[str, ...]:
         """The names of the user's roles, in alphabetical order."""
@@ -94,3 +112,10 @@ class Roles:
         statement = select(RoleRow.id, RoleRow.name, RoleRow.description, RoleRow.created_at).order_by(RoleRow.name)
         with reading() as connection:
             return [Role(*row) for row in connection.execute(statement)]
+
+
+def _role_id(connection: Connection, name: str) -> str:
+    role_id: str | None = connection.execute(select(RoleRow.id).where(RoleRow.name == name)).scalar_one_or_none()
+    if role_id is None:
+        raise NotFound(f"there is no role '{name}'")
+    return role_id

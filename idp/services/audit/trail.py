@@ -124,13 +124,23 @@ class AuditTrail:
         with transaction() as connection:
             connection.execute(_INSERT, row)
 
-    def tail(self, limit: int = 100, event: Event | None = None, user_id: str | None = None) -> list[AuditRecord]:
-        """The newest events first, at most `limit`, optionally of one kind or about one user."""
-        query = select(*_table.c).order_by(_table.c.at.desc(), _table.c.id.desc()).limit(limit)
-        if event is not None:
-            query = query.where(_table.c.event == event.value)
-        if user_id is not None:
-            query = query.where(_table.c.user_id == user_id)
+    def tail(
+        self,
+        limit: int = 100,
+        event: Event | None = None,
+        user_id: str | None = None,
+        *,
+        client_id: str | None = None,
+        request_id: str | None = None,
+    ) -> list[AuditRecord]:
+        """The newest events first, at most `limit`; optionally of one kind, or about one user, client or request."""
+        wanted = {"event": event, "user_id": user_id, "client_id": client_id, "request_id": request_id}
+        query = (
+            select(*_table.c)
+            .where(*(_table.c[name] == value for name, value in wanted.items() if value is not None))
+            .order_by(_table.c.at.desc(), _table.c.id.desc())
+            .limit(limit)
+        )
         with reading() as connection:
             return [AuditRecord(**row) for row in connection.execute(query).mappings()]
 
