@@ -7,6 +7,7 @@ import click
 from idp.cli.application import running_provider
 from idp.cli.output import json_option, print_json, print_table
 from idp.core.settings import SigningAlgorithm
+from idp.services.keys.reseal import reseal as resealed
 
 
 @click.group("keys")
@@ -49,3 +50,22 @@ def retire(kid: str, yes: bool) -> None:
     with running_provider() as provider:
         provider.rotation.retire(kid)
     click.echo(f"Retired {kid}.")
+
+
+@keys_group.command("reseal")
+@json_option
+def reseal(as_json: bool) -> None:
+    """Seal everything anew with the current IDP_KEY_ENCRYPTION_KEY, so that former ones can go."""
+    with running_provider() as provider:
+        columns = resealed(provider.sealer, provider.audit)
+    if as_json:
+        print_json(columns)
+    else:
+        print_table(
+            ("PLACE", "SEALED ANEW", "CURRENT BEFORE", "UNREADABLE"),
+            [(c.place, c.resealed, c.current, c.unreadable) for c in columns],
+        )
+    if any(c.unreadable for c in columns):
+        raise click.ClickException(
+            "no configured key opens some values: name the key that sealed them in IDP_PREVIOUS_KEY_ENCRYPTION_KEYS"
+        )

@@ -153,6 +153,11 @@ class Sealer:
             + AESGCM(data_key).encrypt(nonce, plaintext, place)
         )  # fmt: skip
 
+    def reseal(self, blob: bytes, aad: str) -> bytes | None:
+        """The same value under the current KEK; None if it is that already. Raises SealError as `open` does."""
+        value = self.open(blob, aad)
+        return None if blob[1 : 1 + _KEY_ID_BYTES] == self._current else self.seal(value, aad)
+
     def open(self, blob: bytes, aad: str) -> bytes:
         """Decrypt a sealed value. Raises SealError if it cannot be trusted."""
         if blob[:1] != _VERSION:

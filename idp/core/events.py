@@ -102,3 +102,5 @@ class Event(StrEnum):
     """A signing key signs no more and stays published for what it signed."""
     KEY_RETIRED = "key:retired"
     """A signing key was withdrawn and its private half destroyed."""
+    KEY_RESEALED = "key:resealed"
+    """Sealed values of one column (`place`) were sealed anew by the current key-encryption key."""

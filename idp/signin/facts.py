@@ -6,7 +6,7 @@ from idp.core.clock import now
 from idp.engine.interaction import Facts, Progress, Requirements, SessionFacts
 from idp.identity.clients.client import Client
 from idp.identity.consents.consents import Consent
-from idp.identity.sessions.sessions import Session
+from idp.identity.sessions.rows import Session
 from idp.storage.db import reading
 from idp.web.browser_session import current_session
 from idp.web.provider import current_provider

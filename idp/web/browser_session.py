@@ -4,14 +4,18 @@ from dataclasses import dataclass
 
 from flask import Response, g
 
-from idp.identity.sessions.sessions import Session
+from idp.core.crypto import sha256_hex
+from idp.identity.sessions.rows import Session
+from idp.services.limits.pending import visitor_at
 from idp.web.cookies import (
     SESSION,
+    browser_id,
     read_accounts,
     read_cookie,
     set_cookie,
     write_accounts,
 )
+from idp.web.hooks import request_address
 from idp.web.provider import current_provider
 
 
@@ -54,6 +58,17 @@ def forget_session(response: Response) -> None:
     """Take the session cookie away; the account stays in the chooser."""
     set_cookie(response, current_provider().settings, SESSION, "", 0)
     g.browser_session = None
+
+
+def current_visitor() -> str | None:
+    """Who answers for what anybody may begin: a browser on which people have signed in before, else its address.
+
+    So nobody whose neighbours, or whose neighbours' visitors, begin too much is kept from a browser of their own.
+    None if there is no address to go by.
+    """
+    if known_accounts():
+        return f"browser:{sha256_hex(browser_id(current_provider().settings))}"
+    return visitor_at(request_address())
 
 
 def known_accounts() -> tuple[str, ...]:

@@ -6,11 +6,10 @@ ended session never comes back: every change is conditional on its not having en
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, cast
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Table, bindparam, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, or_, update
 
 from idp.core.clock import now
 from idp.core.crypto import sha256_hex
@@ -20,13 +19,12 @@ from idp.core.randomness import is_identifier, new_id, new_token
 from idp.core.settings import Settings
 from idp.identity.families import revoke_families
 from idp.identity.locks import credential_version, lock_user
+from idp.identity.sessions import rows
+from idp.identity.sessions.rows import Session, session_of
 from idp.services.audit import AuditTrail
 from idp.storage.batches import delete_in_batches
-from idp.storage.db import UtcDateTime, holds_connection, reading, transaction
-from idp.storage.prepared import prepared
-from idp.storage.tables import PasswordCredential, SessionRow, TokenFamily, UserRow
-
-_table: Final = cast(Table, SessionRow.__table__)
+from idp.storage.db import holds_connection, reading, transaction
+from idp.storage.tables import SessionRow, TokenFamily
 
 SEEN_INTERVAL: Final = timedelta(minutes=1)
 """How often, at most, the use of a session is written down."""
@@ -34,27 +32,6 @@ LONGEST_USER_AGENT: Final = 512
 LONGEST_COOKIE: Final = 128
 
 _BY_THE_USER: Final = frozenset({"logout", "switched_account"})
-_COLUMNS: Final = (
-    "id", "user_id", "auth_time", "amr", "acr", "ip_address", "user_agent", "created_at", "last_seen_at",
-    "idle_expires_at", "expires_at",
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """A live session as of one moment. `id` is the `sid` claim; `amr` as in RFC 8176."""
-
-    id: str
-    user_id: str
-    auth_time: datetime
-    amr: tuple[str, ...]
-    acr: str
-    ip_address: str | None
-    user_agent: str | None
-    created_at: datetime
-    last_seen_at: datetime
-    idle_expires_at: datetime
-    expires_at: datetime
 
 
 class Sessions:
@@ -96,7 +73,7 @@ class Sessions:
             changed_at = _ensure_may_sign_in(connection, user_id, credential)
             if credential is None and changed_at is not None and changed_at > values["auth_time"]:
                 raise Conflict("the password was changed meanwhile")
-            connection.execute(_INSERT, {"token_hash": sha256_hex(token), **values})
+            connection.execute(rows.INSERT, {"token_hash": sha256_hex(token), **values})
             self._audit.record(
                 Event.SESSION_STARTED,
                 actor=f"user:{user_id}",
@@ -105,7 +82,7 @@ class Sessions:
                 amr=values["amr"],
                 acr=acr,
             )
-        return _session(values), token
+        return session_of(values), token
 
     def find(self, token: str) -> Session | None:
         """The live session of a cookie's value, and note its use. None if ended, expired or unknown.
@@ -117,22 +94,22 @@ class Sessions:
         at = now()
         may_write = not holds_connection()
         with reading() as connection:
-            row = connection.execute(_BY_TOKEN, {"at": at, "key": sha256_hex(token)}).first()
+            row = connection.execute(rows.BY_TOKEN, {"at": at, "key": sha256_hex(token)}).first()
         if row is None:
             return None
         if may_write and row.last_seen_at <= at - self._seen_interval:
             # Bookkeeping only: a database that cannot be written signs nobody out.
             with suppress(Unavailable):
                 self._touch(row.id, at)
-        return _session(row._mapping)
+        return session_of(row._mapping)
 
     def get(self, session_id: str) -> Session | None:
         """The live session of a `sid`; None if it ended, expired, or belongs to a user who is not active."""
         if not is_identifier(session_id):
             return None
         with reading() as connection:
-            row = connection.execute(_BY_ID, {"at": now(), "key": session_id}).first()
-        return None if row is None else _session(row._mapping)
+            row = connection.execute(rows.BY_ID, {"at": now(), "key": session_id}).first()
+        return None if row is None else session_of(row._mapping)
 
     def hold(self, session_id: str) -> Session | None:
         """The live session of a `sid`, kept from ending until the open transaction does; notes its use.
@@ -142,10 +119,10 @@ class Sessions:
         """
         at = now()
         with transaction() as connection:
-            row = connection.execute(_HELD_BY_ID, {"key": session_id, "at": at}).first()
+            row = connection.execute(rows.HELD_BY_ID, {"key": session_id, "at": at}).first()
             if row is not None and row.last_seen_at <= at - self._seen_interval:
                 self._touch(session_id, at)
-        return None if row is None else _session(row._mapping)
+        return None if row is None else session_of(row._mapping)
 
     def reauthenticate(
         self,
@@ -163,7 +140,7 @@ class Sessions:
         """
         at, token = now(), new_token()
         with transaction() as connection:
-            row = connection.execute(_BY_ID, {"at": at, "key": session_id}).first()
+            row = connection.execute(rows.BY_ID, {"at": at, "key": session_id}).first()
             if row is None:
                 raise NotFound("the session has ended")
             values = {**row._mapping, **self._proof(auth_time or at, amr, acr, at)}
@@ -184,7 +161,7 @@ class Sessions:
                 amr=values["amr"],
                 acr=acr,
             )
-        return _session(values), token
+        return session_of(values), token
 
     def end(self, session_id: str, reason: str, *, actor: str | None = None) -> bool:
         """End one session and revoke its tokens, save those granted offline access.
@@ -232,19 +209,19 @@ class Sessions:
 
     def purge(self, before: datetime) -> int:
         """Delete sessions that were over before that instant, in small transactions; returns how many."""
-        return delete_in_batches(_table, or_(_table.c.expires_at < before, _table.c.ended_at < before))
+        return delete_in_batches(rows.TABLE, or_(rows.TABLE.c.expires_at < before, rows.TABLE.c.ended_at < before))
 
     def list(self, user_id: str) -> Sequence[Session]:
         """The user's live sessions, the latest used first."""
         with reading() as connection:
-            rows = connection.execute(_OF_USER, {"at": now(), "key": user_id})
-            return [_session(row._mapping) for row in rows]
+            found = connection.execute(rows.OF_USER, {"at": now(), "key": user_id})
+            return [session_of(row._mapping) for row in found]
 
     def latest(self, limit: int) -> Sequence[Session]:
         """Everybody's live sessions, the latest used first."""
         with reading() as connection:
-            rows = connection.execute(_LATEST.limit(limit), {"at": now()})
-            return [_session(row._mapping) for row in rows]
+            found = connection.execute(rows.LATEST.limit(limit), {"at": now()})
+            return [session_of(row._mapping) for row in found]
 
     def _proof(self, auth_time: datetime, amr: Iterable[str], acr: str, at: datetime) -> dict[str, Any]:
         return {
@@ -293,35 +270,6 @@ class Sessions:
         )
 
 
-def _live(key: str | None) -> Select[Any]:
-    """Live sessions, by one column. A user who is not active has none, whatever the session's row says."""
-    sessions, users = SessionRow.__table__.c, UserRow.__table__.c
-    at = bindparam("at", type_=UtcDateTime())
-    return (
-        select(*(sessions[name] for name in _COLUMNS))
-        .join_from(SessionRow.__table__, UserRow.__table__, users.id == sessions.user_id)
-        .where(
-            *([] if key is None else [sessions[key] == bindparam("key")]),
-            sessions.ended_at.is_(None),
-            sessions.idle_expires_at > at,
-            sessions.expires_at > at,
-            users.status == "active",
-        )
-    )
-
-
-# Built once: building a statement costs more than running it.
-_INSERT: Final = prepared(insert(cast(Table, SessionRow.__table__)))
-_PASSWORD_SET: Final = select(PasswordCredential.__table__.c.changed_at).where(
-    PasswordCredential.__table__.c.user_id == bindparam("user")
-)
-_BY_TOKEN: Final = prepared(_live("token_hash"))
-_BY_ID: Final = prepared(_live("id"))
-_HELD_BY_ID: Final = _BY_ID.with_for_update(read=True, of=SessionRow.__table__)
-_OF_USER: Final = _live("user_id").order_by(SessionRow.__table__.c.last_seen_at.desc())
-_LATEST: Final = _live(None).order_by(SessionRow.__table__.c.last_seen_at.desc())
-
-
 def _ensure_may_sign_in(connection: Connection, user_id: str, credential: str | None) -> datetime | None:
     """Lock the user; returns when the password was set. Raises NotFound, or Conflict as `Sessions.open` does."""
     status = lock_user(connection, user_id)
@@ -330,7 +278,7 @@ def _ensure_may_sign_in(connection: Connection, user_id: str, credential: str | 
     if status != "active":
         raise Conflict("the user is not active")
     # A sign-in that was under way when the password changed proved knowledge of the old one.
-    changed_at = connection.execute(_PASSWORD_SET, {"user": user_id}).scalar_one_or_none()
+    changed_at = connection.execute(rows.PASSWORD_SET, {"user": user_id}).scalar_one_or_none()
     # By version, not by time: two machines' clocks prove nothing, and a change may fall between reading the
     # clock and reading the hash (LO3, SE5).
     if credential is not None and (changed_at is None or credential_version(changed_at) != credential):
@@ -346,7 +294,3 @@ def _doomed(except_id: str | None, revoke_offline: bool) -> list[ColumnElement[b
     if not revoke_offline:
         return of_session
     return [] if except_id is None else [or_(TokenFamily.offline, of_session[-1])]
-
-
-def _session(values: Any) -> Session:
-    return Session(**{**{name: values[name] for name in _COLUMNS}, "amr": tuple(values["amr"])})
