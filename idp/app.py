@@ -34,6 +34,7 @@ from idp.oauth.discovery import discovery
 from idp.services.audit import AuditTrail
 from idp.services.keys.keyset import Keyset
 from idp.services.keys.rotation import Rotation
+from idp.services.limits.pending import Pending
 from idp.services.limits.throttle import Throttle
 from idp.signin import routes as signin_routes
 from idp.storage.db import database_url, db, engine_options, prepare_engine
@@ -96,6 +97,7 @@ def build_provider(settings: Settings) -> Provider:
     store: EphemeralStore = open_store(settings)
     durable = SqlStore()
     throttle = Throttle(settings.throttle)
+    pending = Pending(store, settings.throttle.unfinished_sign_ins, settings.throttle.address_window)
     keyset = Keyset(settings, sealer, audit)
     users = Users(audit)
     passwords = Passwords(settings.passwords, secrets, audit)
@@ -112,6 +114,7 @@ def build_provider(settings: Settings) -> Provider:
         fetcher=Fetcher(settings.fetch, allow_loopback=not settings.is_production),
         audit=audit,
         throttle=throttle,
+        pending=pending,
         keyset=keyset,
         rotation=Rotation(settings, sealer, audit),
         users=users,
@@ -122,7 +125,7 @@ def build_provider(settings: Settings) -> Provider:
         resource_servers=resource_servers,
         consents=Consents(audit),
         sessions=sessions,
-        interactions=Interactions(store, settings.lifetimes),
+        interactions=Interactions(store, pending, settings.lifetimes),
         tokens=_tokens(settings, secrets, keyset, resource_servers, store, durable),
         lifecycle=Lifecycle(users, passwords, sessions, throttle),
         retention=Retention(settings.retention, sessions, throttle, audit, (store, durable)),
@@ -150,7 +153,7 @@ def _tokens(
 
 def _install_doors(app: Flask, settings: Settings) -> None:
     prefix = settings.issuer_path
-    json_paths = frozenset(prefix + path for path in oauth_routes.JSON_PATHS)
+    json_paths = frozenset(prefix + path for path in oauth_routes.JSON_PATHS) | {"/healthz", "/readyz"}
     cors_paths = frozenset(prefix + path for path in oauth_routes.CORS_PATHS)
     documents = frozenset(prefix + path for path in oauth_routes.DOCUMENT_PATHS)
     if prefix:

@@ -8,6 +8,7 @@ import click
 from idp.cli.application import running_provider
 from idp.cli.client import find_client
 from idp.cli.output import AnyFunction, json_option, print_fields, print_json, print_table
+from idp.cli.registration import not_blank, require_change
 from idp.core.errors import Invalid, NotFound
 from idp.core.settings import SigningAlgorithm
 from idp.identity.clients.resource_servers import ResourceServer, TokenFormat
@@ -54,7 +55,7 @@ def _token_options(defaults: dict[str, str]) -> Callable[[AnyFunction], AnyFunct
 
 @api_group.command("create")
 @click.argument("audience")
-@click.option("--name", required=True, help="Shown to users.")
+@click.option("--name", required=True, callback=not_blank, help="Shown to users.")
 @_token_options({"scopes": "", "lifetime": "", "format": " Default: jwt.", "alg": " Default: RS256.", "clients": ""})
 @json_option
 def create(
@@ -83,7 +84,7 @@ def create(
 
 @api_group.command("update")
 @click.argument("audience")
-@click.option("--name", help="Shown to users.")
+@click.option("--name", callback=not_blank, help="Shown to users.")
 @_token_options(
     {
         "scopes": " Replaces all of them.",
@@ -109,6 +110,8 @@ def update(
     """Change an API; what is not named stays. Tokens that are out keep what they were issued with."""
     if introspection_clients and no_introspection_clients:
         raise click.UsageError("--introspection-client excludes --no-introspection-clients.")
+    changes = (name, scopes, token_lifetime, token_format, signing_alg, introspection_clients)
+    require_change((*changes, no_introspection_clients or None))
     with running_provider() as provider:
         clients = _known_clients(provider, introspection_clients)
         server = provider.resource_servers.update(

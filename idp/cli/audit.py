@@ -1,6 +1,8 @@
 """`idp audit`: the trail of security decisions."""
 
+import difflib
 import time
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -60,14 +62,36 @@ def tail(
             records = fresh or records
 
 
+@audit_group.command("export", short_help="Print all events as JSON Lines.")
+@click.option("--since", metavar="DATE", help="Only events from then on (UTC): 2026-01-31, or 2026-01-31T12:00:00Z.")
+def export(since: str | None) -> None:
+    """Print all events, the oldest first, as JSON Lines: to keep them, or to load them elsewhere."""
+    start = None if since is None else _instant(since)
+    with running_provider() as provider:
+        for record in provider.audit.export(start):
+            print_json_line(record)
+
+
+def _instant(value: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        raise click.BadParameter(
+            f"'{text(value)}' is no date like 2026-01-31, or 2026-01-31T12:00:00Z.", param_hint="--since"
+        ) from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
 def _event(name: str | None) -> Event | None:
     if name is None:
         return None
     try:
         return Event(name)
     except ValueError:
+        close = difflib.get_close_matches(name, list(Event), cutoff=0.5)
+        hint = f"did you mean {' or '.join(close)}? " if close else ""
         raise click.BadParameter(
-            f"there is no event '{name}'; the names are: {', '.join(Event)}", param_hint="--event"
+            f"there is no event '{name}'; {hint}All names: docs/reference/audit-events.md", param_hint="--event"
         ) from None
 
 
@@ -81,8 +105,9 @@ def _show(records: list[AuditRecord], as_json: bool) -> None:
 
 def _line(record: AuditRecord) -> str:
     named: dict[str, Any] = {
-        "user": record.user_id,
-        "client": record.client_id,
+        # Whoever acted is named already.
+        "user": None if record.actor == f"user:{record.user_id}" else record.user_id,
+        "client": None if record.actor == f"client:{record.client_id}" else record.client_id,
         "session": record.session_id,
         "from": record.ip_address,
         "request": record.request_id,

@@ -8,6 +8,7 @@ import click
 
 from idp.cli.application import running_provider
 from idp.cli.output import json_option, print_fields, print_json, print_table
+from idp.cli.registration import not_blank, require_change, warn_of_unknown
 from idp.core.errors import Invalid, NotFound
 from idp.identity.clients.client import Client
 from idp.identity.clients.metadata import AUTH_METHODS, GRANT_TYPES, SIGNATURE_ALGORITHMS, ClientMetadata
@@ -22,7 +23,7 @@ def client_group() -> None:
 
 
 @client_group.command("create")
-@click.option("--name", required=True, help="Shown to users.")
+@click.option("--name", required=True, callback=not_blank, help="Shown to users.")
 @click.option("--redirect-uri", "redirect_uris", multiple=True, help="Exact redirect URI; repeatable.")
 @click.option("--post-logout-redirect-uri", "logout_uris", multiple=True, help="Where sign-out may return to.")
 @click.option("--public", is_flag=True, help="A client that cannot keep a secret: no secret, PKCE.")
@@ -88,6 +89,7 @@ def create(
             skip_consent=skip_consent,
             require_pkce=not no_pkce,
         )
+        warn_of_unknown(provider, (metadata.scope or "").split(), resources)
     if as_json:
         print_json({"client_id": client.client_id, **_secret(secret), **_described(client)})
         return
@@ -98,7 +100,7 @@ def create(
 
 @client_group.command("update")
 @click.argument("client_id")
-@click.option("--name", help="Shown to users.")
+@click.option("--name", callback=not_blank, help="Shown to users.")
 @click.option("--redirect-uri", "redirect_uris", multiple=True, help="Exact redirect URI; repeatable.")
 @click.option("--post-logout-redirect-uri", "logout_uris", multiple=True, help="Where sign-out may return to.")
 @click.option("--grant-type", "grant_types", multiple=True, type=click.Choice(GRANT_TYPES), help="Repeatable.")
@@ -128,6 +130,7 @@ def update(
     """Change a client; what is not named stays. A list that is named replaces the old one."""
     if changes["jwks"] is not None and changes["jwks_uri"] is not None:
         raise click.UsageError("--jwks excludes --jwks-uri.")
+    require_change((*changes.values(), clear, asks_for_consent, require_pkce))
     with running_provider() as provider:
         before = find_client(provider, client_id)
         client, secret = provider.clients.update(
@@ -136,6 +139,7 @@ def update(
             skip_consent=None if asks_for_consent is None else not asks_for_consent,
             require_pkce=require_pkce,
         )
+        warn_of_unknown(provider, " ".join(changes["scope"]).split(), changes["resources"])
     if as_json:
         print_json({**_secret(secret), **_described(client)})
         return
@@ -177,7 +181,7 @@ def show(client_id: str, as_json: bool) -> None:
         print_fields(described)
 
 
-@client_group.command("rotate-secret")
+@client_group.command("rotate-secret", short_help="Make a new secret; the old one stays valid for a while.")
 @click.argument("client_id")
 @click.option("--keep-old-for", default=DEFAULT_OVERLAP_SECONDS, show_default=True,
               type=click.IntRange(0), help="Seconds for which the old secret stays valid.")  # fmt: skip

@@ -36,7 +36,7 @@ def list_consents(user_ref: str, client_id: str | None, as_json: bool) -> None:
         )
 
 
-@consent_group.command("revoke")
+@consent_group.command("revoke", short_help="Withdraw what a user allowed a client, and its tokens.")
 @_user
 @click.option("--client", "client_id", required=True, help="What was allowed to this client.")
 def revoke(user_ref: str, client_id: str) -> None:

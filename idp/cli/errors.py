@@ -25,6 +25,8 @@ class Root(click.Group):
             raise click.ClickException(problem["msg"].removeprefix("Value error, ")) from error
         except DBAPIError as error:
             raise click.ClickException(str(database_error(error))) from error
+        except BrokenPipeError:
+            raise  # whoever reads has seen enough; click ends quietly
         except OSError as error:
             where = f": {error.filename}" if error.filename else ""
             raise click.ClickException(f"{error.strerror or error}{where}") from error

@@ -6,6 +6,7 @@ import click
 
 from idp.cli.application import running_provider
 from idp.cli.output import json_option, print_json, print_table
+from idp.core.errors import Conflict, NotFound
 from idp.core.settings import SigningAlgorithm
 from idp.services.keys.reseal import reseal as resealed
 
@@ -36,23 +37,29 @@ def list_keys(as_json: bool) -> None:
 def rotate(alg: SigningAlgorithm | None, force: bool) -> None:
     """Make the published next key sign, and publish another as next."""
     with running_provider() as provider:
-        for key in provider.rotation.rotate(alg, force=force):
+        try:
+            active = provider.rotation.rotate(alg, force=force)
+        except Conflict as error:
+            raise Conflict(f"{error} (--force rotates nevertheless)") from error
+        for key in active:
             click.echo(f"{key.alg} is signed by {key.kid} now.")
 
 
-@keys_group.command("retire")
+@keys_group.command("retire", short_help="Withdraw a key at once and destroy it.")
 @click.argument("kid")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def retire(kid: str, yes: bool) -> None:
     """Withdraw a key at once and destroy it: every token it signed stops being valid."""
-    if not yes:
-        click.confirm(f"Destroy key {kid}? Tokens it signed become worthless", abort=True, err=True)
     with running_provider() as provider:
+        if all(key.kid != kid for key in provider.rotation.list_keys()):
+            raise NotFound(f"there is no signing key '{kid}'")
+        if not yes:
+            click.confirm(f"Destroy key {kid}? Tokens it signed become worthless", abort=True, err=True)
         provider.rotation.retire(kid)
     click.echo(f"Retired {kid}.")
 
 
-@keys_group.command("reseal")
+@keys_group.command("reseal", short_help="Seal everything anew with the current key-encryption key.")
 @json_option
 def reseal(as_json: bool) -> None:
     """Seal everything anew with the current IDP_KEY_ENCRYPTION_KEY, so that former ones can go."""

@@ -43,11 +43,37 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 
 
 def print_fields(fields: Mapping[str, Any]) -> None:
-    """Print one record, a line per field that has a value."""
+    """Print one record, a line per field that has a value; what is nested takes a line for each part of it."""
     shown = {name: value for name, value in fields.items() if value not in (None, "", (), [], {})}
     width = max((len(name) for name in shown), default=0)
     for name, value in shown.items():
-        click.echo(f"{name.ljust(width)}{_GAP}{text(value)}")
+        for number, line in enumerate(_lines(value)):
+            click.echo(f"{('' if number else name):<{width}}{_GAP}{line}".rstrip())
+
+
+def _lines(value: Any) -> list[str]:
+    """A value as a person reads it, records and lists of records unfolded in the manner of YAML."""
+    if isinstance(value, Mapping):
+        lines = []
+        for name, inner in value.items():
+            if _is_nested(inner):
+                lines += [f"{text(name)}:", *(_GAP + line for line in _lines(inner))]
+            else:
+                lines.append(f"{text(name)}: {text(inner)}")
+        return lines
+    if _is_nested(value):
+        lines = []
+        for item in value:
+            first, *rest = _lines(item) or ["-"]
+            lines += [f"- {first}", *(_GAP + line for line in rest)]
+        return lines
+    return [text(value)]
+
+
+def _is_nested(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return any(_is_nested(item) for item in value)
+    return isinstance(value, Mapping) and bool(value)
 
 
 def text(value: Any) -> str:

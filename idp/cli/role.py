@@ -5,6 +5,7 @@ import click
 from idp.cli.application import running_provider
 from idp.cli.output import json_option, print_json, print_table
 from idp.cli.user import find_user
+from idp.core.errors import NotFound
 
 
 @click.group("role")
@@ -57,7 +58,7 @@ def unassign(name: str, user_ref: str) -> None:
     with running_provider() as provider:
         user = find_user(provider, user_ref)
         provider.roles.unassign(user.id, name)
-    click.echo(f"{user.email or user.id} does not hold {name}.")
+    click.echo(f"{user.email or user.id} no longer holds {name}.")
 
 
 @role_group.command("delete")
@@ -65,8 +66,10 @@ def unassign(name: str, user_ref: str) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def delete(name: str, yes: bool) -> None:
     """Delete a role, and take it from everybody who holds it."""
-    if not yes:
-        click.confirm(f"Delete the role {name} and take it from everybody who holds it?", abort=True, err=True)
     with running_provider() as provider:
+        if all(role.name != name for role in provider.roles.list()):
+            raise NotFound(f"there is no role '{name}'")
+        if not yes:
+            click.confirm(f"Delete the role {name} and take it from everybody who holds it?", abort=True, err=True)
         holders = provider.roles.delete(name)
     click.echo(f"Deleted role {name}; {holders} held it.")

@@ -83,14 +83,12 @@ def show(user_ref: str, as_json: bool) -> None:
         print_fields(described)
 
 
-@user_group.command("set-password")
+@user_group.command("set-password", short_help="Set a user's password, and end all sessions.")
 @click.argument("user_ref", metavar="USER")
 @_password_stdin
 def set_password(user_ref: str, password_stdin: bool) -> None:
     """Set a user's password, end all sessions, and forget failed attempts. Asks if stdin is not used."""
-    password = _read_password() if password_stdin else click.prompt(
-        "New password", hide_input=True, confirmation_prompt=True
-    )  # fmt: skip
+    password = _read_password() if password_stdin else _ask_password()
     with running_provider() as provider:
         user = find_user(provider, user_ref)
         words = _context_words(provider, user.email, user.name)
@@ -114,7 +112,7 @@ def set_email(user_ref: str, email: str, verified: bool, as_json: bool) -> None:
         click.echo(f"The address of {user.id} is {user.email} ({'' if verified else 'not '}verified).")
 
 
-@user_group.command("enrol-totp")
+@user_group.command("enrol-totp", short_help="Give a user a one-time code generator.")
 @click.argument("user_ref", metavar="USER")
 @json_option
 def enrol_totp(user_ref: str, as_json: bool) -> None:
@@ -131,7 +129,7 @@ def enrol_totp(user_ref: str, as_json: bool) -> None:
         click.echo("Hand the seed over now: it is not shown again.", err=True)
 
 
-@user_group.command("deactivate")
+@user_group.command("deactivate", short_help="Switch a user off, and end all sessions and tokens.")
 @click.argument("user_ref", metavar="USER")
 def deactivate(user_ref: str) -> None:
     """Switch a user off: no sign-in, and every session and token ends."""
@@ -153,7 +151,7 @@ def reactivate(user_ref: str) -> None:
     click.echo(f"Reactivated {user.id}.")
 
 
-@user_group.command("delete")
+@user_group.command("delete", short_help="Delete a user for good, with all that hangs on them.")
 @click.argument("user_ref", metavar="USER")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def delete(user_ref: str, yes: bool) -> None:
@@ -166,7 +164,7 @@ def delete(user_ref: str, yes: bool) -> None:
     click.echo(f"Deleted {user.id}.")
 
 
-@user_group.command("export")
+@user_group.command("export", short_help="Print everything stored about a user as JSON.")
 @click.argument("user_ref", metavar="USER")
 def export(user_ref: str) -> None:
     """Print everything stored about a user as JSON, without secrets (GDPR articles 15 and 20)."""
@@ -213,6 +211,14 @@ def _record(user: User) -> dict[str, Any]:
 
 def _context_words(provider: Provider, email: str | None, name: str | None) -> list[str]:
     return [word for word in (email, name, provider.settings.product_name) if word]
+
+
+def _ask_password() -> str:
+    """The new password, typed twice and unseen. Raises Invalid without a terminal."""
+    if not sys.stdin.isatty():
+        raise Invalid("there is no terminal to ask for the password at: use --password-stdin", "password")
+    password: str = click.prompt("New password", hide_input=True, confirmation_prompt=True)
+    return password
 
 
 def _read_password() -> str:

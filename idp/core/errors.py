@@ -13,6 +13,18 @@ class Unavailable(IdpError):
     """A dependency is down. Doors answer 503 with Retry-After, and nothing was changed."""
 
 
+class TooMany(IdpError):
+    """Somebody has begun too much and finished too little. Doors answer 429 with Retry-After.
+
+    `retry_after` is in seconds; `is_first` says that nobody was told yet, so that it is recorded once.
+    """
+
+    def __init__(self, retry_after: int, *, is_first: bool) -> None:
+        super().__init__("too much was begun and not finished")
+        self.retry_after = retry_after
+        self.is_first = is_first
+
+
 class NotFound(IdpError):
     """The record that was named does not exist."""
 

@@ -6,6 +6,7 @@ start, because a misspelled security setting that is silently ignored is worse t
 
 import ipaddress
 import os
+import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -27,7 +28,12 @@ from idp.core.errors import ConfigurationError
 
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 """Host names and addresses, without brackets, that never leave the machine."""
+UNIX_SOCKETS = "unix"
+"""Stands among the trusted proxies for whoever connects through a Unix socket, and has no address."""
 SigningAlgorithm = Literal["RS256", "PS256", "ES256", "EdDSA"]
+
+
+_DATABASE_URL = re.compile(r"sqlite://(?:/.+)?|postgres(?:ql)?(?:\+psycopg2)?://\S+")
 
 
 class _Section(BaseModel):
@@ -59,6 +65,8 @@ class Lifetimes(_Section):
     """How long a late sign-in can still be taken back to its start."""
     client_assertion: int = Field(300, ge=30, le=600)
     """How far ahead the `exp` of a client assertion may lie."""
+    client_keys: int = Field(86400, ge=1)
+    """How long keys from a client's `jwks_uri` are believed while it cannot be read."""
 
 
 class Keys(_Section):
@@ -85,7 +93,7 @@ class Keys(_Section):
 
 
 class Throttle(_Section):
-    """Guessing limits for passwords and one-time codes. Durations in seconds."""
+    """Limits on guessing passwords and one-time codes, and on beginning sign-ins. Durations in seconds."""
 
     free_failures: int = Field(5, ge=1)
     """Failed sign-ins to one account from one device before delays begin."""
@@ -99,6 +107,8 @@ class Throttle(_Section):
     """Failures one network address may cause in a window (IPv4 /32, IPv6 /64)."""
     address_window: int = Field(600, ge=1)
     """Length of that window."""
+    unfinished_sign_ins: int = Field(1000, ge=1)
+    """Sign-ins that one visitor may begin and not finish in such a window: a browser, or an address of new ones."""
     totp_tries_per_interaction: int = Field(5, ge=1)
     """One-time codes that may be tried in one sign-in."""
     totp_tries_per_hour: int = Field(10, ge=1)
@@ -186,7 +196,7 @@ class Settings(_Section):
     mail_from: str = "idp <no-reply@localhost>"
     """Sender of mail."""
     trusted_proxies: tuple[str, ...] = ()
-    """Networks (CIDR) of proxies whose `X-Forwarded-For` is believed."""
+    """Networks (CIDR) of proxies whose `X-Forwarded-For` is believed; `unix` for those on a Unix socket."""
     allowed_hosts: tuple[str, ...] = ()
     """Further Host header values to answer for, such as a service name inside a cluster."""
     default_locale: Literal["en", "de"] = "en"
@@ -227,6 +237,13 @@ class Settings(_Section):
             raise ValueError(f"must not name the default port of {parts.scheme}: leave ':{parts.port}' out")
         return value
 
+    @field_validator("database_url")
+    @classmethod
+    def _database_is_one_of_two(cls, value: str) -> str:
+        if not _DATABASE_URL.fullmatch(value):
+            raise ValueError("must be sqlite:///PATH or postgresql+psycopg2://USER:PASSWORD@HOST/NAME")
+        return value
+
     @field_validator("secret_key", "previous_secret_keys")
     @classmethod
     def _secrets_are_words(cls, value: Any) -> Any:
@@ -239,7 +256,8 @@ class Settings(_Section):
     @field_validator("trusted_proxies")
     @classmethod
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return _checked_networks(value)
+        _checked_networks(tuple(network for network in value if network != UNIX_SOCKETS))
+        return value
 
     @model_validator(mode="after")
     def _production_is_safe(self) -> "Settings":

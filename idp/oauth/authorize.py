@@ -1,6 +1,6 @@
 """The authorization endpoint (RFC 6749 §3.1, OpenID Connect Core §3.1.2) and its second half, after the sign-in."""
 
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
 
 from flask import Response, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -11,10 +11,11 @@ from idp.core.events import Event
 from idp.core.randomness import new_token
 from idp.engine.interaction import Interaction, Step, is_expired, next_step
 from idp.engine.tokens import Authorization
-from idp.identity.sessions.sessions import Session
+from idp.identity.sessions.rows import Session
 from idp.oauth import pipeline, response
 from idp.oauth.authorization_request import AuthorizationRequest
 from idp.oauth.checks.draft import Draft, PageError
+from idp.oauth.checks.size import MAX_PARAMETERS_BYTES
 from idp.oauth.error_pages import expired_page, refused_page
 from idp.oauth.errors import (
     BY_CODE,
@@ -25,12 +26,13 @@ from idp.oauth.errors import (
     OAuthError,
     UnmetAuthenticationRequirements,
 )
+from idp.services.limits.pending import visitor_at
 from idp.signin.facts import Gathered, gather
-from idp.web.browser_session import current_session
+from idp.web.browser_session import current_session, current_visitor
 from idp.web.cookies import browser_id, known_browser_id
+from idp.web.hooks import request_address
 from idp.web.provider import current_provider
 
-MAX_PARAMETERS_BYTES = 16 * 1024
 _MAX_PARAMETERS = 200
 _POSTED_LIFETIME = 600
 
@@ -46,6 +48,8 @@ _SILENT = {
 
 def authorize() -> ResponseReturnValue:
     """GET /oauth2/authorize: begin a sign-in, or answer at once with prompt=none."""
+    if request.method == "HEAD":
+        return Response()  # asks whether the endpoint is there, and begins nothing
     query = request.query_string
     if len(query) > MAX_PARAMETERS_BYTES:
         raise RequestEntityTooLarge
@@ -70,6 +74,8 @@ def authorize_post() -> ResponseReturnValue:
     if request.mimetype != "application/x-www-form-urlencoded":
         return refused_page(PageError("form_expected", detail=f"content type {request.mimetype[:100]!r}"))
     posted = new_token(160)
+    # Without cookies everybody is a stranger, also who is signed in.
+    current_provider().pending.begin("posted", visitor_at(request_address()))
     current_provider().store.put(_posted_key(posted), body, _POSTED_LIFETIME)
     return redirect(url_for("oauth.authorize", posted=posted), 303)
 
@@ -77,7 +83,10 @@ def authorize_post() -> ResponseReturnValue:
 def _answer(query: bytes) -> ResponseReturnValue:
     provider = current_provider()
     try:
-        pairs = parse_qsl(query.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_MAX_PARAMETERS)
+        pairs = parse_qsl(query.decode(), keep_blank_values=True, max_num_fields=_MAX_PARAMETERS, errors="strict")
+    except UnicodeDecodeError:
+        # `state` comes back as it was sent (RFC 6749 §4.1.2), which such bytes cannot.
+        return refused_page(PageError("not_text", detail="the parameters are not UTF-8"))
     except ValueError:
         raise RequestEntityTooLarge from None
     draft = Draft.of(provider, [pair for pair in pairs if pair[0] != "posted"])
@@ -100,9 +109,10 @@ def _answer(query: bytes) -> ResponseReturnValue:
         return _refuse_silently(authorization_request, step)
     interaction = provider.interactions.begin(
         browser_id=browser_id(provider.settings),
+        visitor=current_visitor(),
         requirements=requirements,
         resume_path=url_for("oauth.resume", interaction="{id}").replace("%7Bid%7D", "{id}"),
-        restart_path=_restart_path(draft),
+        restart_path=url_for("oauth.authorize") + "?" + draft.query,
         request=authorization_request.as_record(),
     )
     return redirect(url_for("signin.hub", interaction_id=interaction.id), 303)
@@ -206,11 +216,6 @@ def _consented_scopes(authorization_request: AuthorizationRequest, gathered: Gat
         return authorization_request.scopes
     consent = gathered.consent
     return tuple(scope for scope in authorization_request.scopes if consent and scope in consent.scopes)
-
-
-def _restart_path(draft: Draft) -> str:
-    pairs = [*draft.params.items(), *(("resource", value) for value in draft.resources_sent)]
-    return url_for("oauth.authorize") + "?" + urlencode(pairs)
 
 
 def _posted_key(posted: str) -> str:

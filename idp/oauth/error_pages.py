@@ -24,6 +24,7 @@ def refused_page(error: PageError) -> Response:
         "redirect_uri_missing": _("The app did not say where to return to (redirect_uri is missing)."),
         "redirect_uri_repeated": _("The app named more than one place to return to."),
         "redirect_uri_unknown": _("The app asked to return to an address that is not registered for it."),
+        "not_text": _("The app sent a request that is not text in UTF-8."),
         "form_expected": _("The app sent its request in a form that this server does not read."),
     }
     return error_page(

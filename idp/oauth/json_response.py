@@ -10,8 +10,11 @@ from flask import Response
 def json_response(
     body: Mapping[str, Any] | None, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """A JSON response that no cache keeps (RFC 6749 §5.1)."""
-    return Response(b"" if body is None else orjson.dumps(body), status, [*_HEADERS, *_own(headers)])
+    """A JSON response that no cache keeps (RFC 6749 §5.1); without a body it is of no type either."""
+    response = Response(b"" if body is None else orjson.dumps(body), status, [*_HEADERS, *_own(headers)])
+    if body is None:
+        response.headers.remove("Content-Type")
+    return response
 
 
 def _own(headers: Mapping[str, str] | None) -> list[tuple[str, str]]:

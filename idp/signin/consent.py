@@ -9,11 +9,12 @@ from flask.typing import ResponseReturnValue
 from idp.core.events import Event
 from idp.core.scopes import STANDARD_SCOPES
 from idp.core.settings import LOOPBACK_HOSTS
-from idp.engine.interaction import Failure, Step
-from idp.identity.sessions.sessions import Session
-from idp.signin.dispatcher import Visit, page
+from idp.engine.interaction import Step
+from idp.identity.sessions.rows import Session
+from idp.signin.dispatcher import Visit, page, visit_any
 from idp.storage.db import transaction
 from idp.web import texts
+from idp.web.csrf import check_csrf
 from idp.web.pages import PageError, render_page, user_view
 from idp.web.provider import current_provider
 
@@ -21,9 +22,14 @@ from idp.web.provider import current_provider
 _OPTIONAL = frozenset({"address", "phone"})
 
 
-@page(Step.CONSENT)
-def consent(visit: Visit) -> ResponseReturnValue:
+def consent(interaction_id: str) -> ResponseReturnValue:
     """GET and POST /signin/<id>/consent: allow the client what it asks for, or do not."""
+    is_denial = request.method == "POST" and request.form.get("decision") == "deny"
+    return (_denied if is_denial else _asked)(interaction_id)
+
+
+@page(Step.CONSENT)
+def _asked(visit: Visit) -> ResponseReturnValue:
     session = visit.session
     if session is None:
         return visit.to_hub()
@@ -32,11 +38,8 @@ def consent(visit: Visit) -> ResponseReturnValue:
     if request.form.get("account") != session.user_id:
         # Somebody else signed in, in another tab, after the page was shown: what it asked was not asked of them.
         return _page(visit, session, status=409)
-    decision = request.form.get("decision")
-    if decision == "allow":
+    if request.form.get("decision") == "allow":
         return _allowed(visit, session)
-    if decision == "deny":
-        return _denied(visit, session)
     return _page(visit, session, errors=(PageError(None, texts.CHOOSE_DECISION),), status=422)
 
 
@@ -52,17 +55,21 @@ def _allowed(visit: Visit, session: Session) -> ResponseReturnValue:
     return visit.to_hub()
 
 
-def _denied(visit: Visit, session: Session) -> ResponseReturnValue:
-    visit.save(failure=Failure("access_denied", "the person did not allow the request"))
+@visit_any
+def _denied(visit: Visit) -> ResponseReturnValue:
+    """A no is a no: also when the page was left open for too long, or whoever was asked has signed out meanwhile."""
+    check_csrf()
+    session = visit.session
+    asked = session if session is not None and request.form.get("account") == session.user_id else None
     with transaction():
         current_provider().audit.record(
             Event.CONSENT_DENIED,
-            actor=f"user:{session.user_id}",
-            user_id=session.user_id,
+            actor=f"user:{asked.user_id}" if asked else "anonymous",
+            user_id=asked.user_id if asked else None,
             client_id=visit.requirements.client_id,
-            session_id=session.id,
+            session_id=asked.id if asked else None,
         )
-    return visit.to_hub()
+    return visit.leave("the person did not allow the request")
 
 
 def _is_optional(scope: str) -> bool:

@@ -9,10 +9,11 @@ from typing import Any
 from flask import Response, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from idp.engine.interaction import Interaction, Requirements, Step, is_expired, next_step
+from idp.engine.interaction import Failure, Interaction, Requirements, Step, is_expired, next_step
 from idp.identity.clients.client import Client
-from idp.identity.sessions.sessions import Session
+from idp.identity.sessions.rows import Session
 from idp.signin.facts import Gathered, gather
+from idp.web.browser_session import current_session, current_visitor
 from idp.web.cookies import browser_id, known_browser_id
 from idp.web.csrf import check_csrf
 from idp.web.pages import render_page
@@ -38,11 +39,14 @@ AS_SOMEBODY_ELSE: Mapping[str, Any] = MappingProxyType({
 
 
 class Gone(Exception):
-    """The Interaction is unknown or another browser's, or else it is `finished`."""
+    """The Interaction cannot be gone on with: it is unknown, another browser's, finished or expired.
 
-    def __init__(self, finished: Interaction | None = None) -> None:
+    `interaction` is known in the latter two cases.
+    """
+
+    def __init__(self, interaction: Interaction | None = None) -> None:
         super().__init__("the sign-in is over")
-        self.finished = finished
+        self.interaction = interaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,16 @@ class Visit:
         """Store progress; None if another tab was faster, which the hub sorts out."""
         return current_provider().interactions.update(self.interaction, **progress)
 
+    def save_authenticated(self, **progress: Any) -> Interaction | None:
+        """The same when somebody has just proven who they are."""
+        return current_provider().interactions.authenticated(self.interaction, **progress)
+
+    def leave(self, description: str) -> Response:
+        """The person does not want to: the application is told so, however late it is and whatever was due."""
+        interactions = current_provider().interactions
+        interactions.fail(self.interaction, Failure("access_denied", description))
+        return self.to_hub()
+
     def to_hub(self) -> Response:
         """Back to the hub."""
         return _redirect(self.hub_url)
@@ -86,6 +100,7 @@ def start() -> ResponseReturnValue:
     provider = current_provider()
     interaction = provider.interactions.begin(
         browser_id=browser_id(provider.settings),
+        visitor=current_visitor(),
         requirements=Requirements(),
         resume_path=url_for("web.home"),
         restart_path=url_for("signin.start"),
@@ -98,7 +113,7 @@ def hub(interaction_id: str) -> ResponseReturnValue:
     interaction = _load(interaction_id)
     if is_expired(interaction) and interaction.progress.failure is None:
         # One that was cancelled is answered, however late: the app waits, and nobody wants to begin again.
-        return _redirect(interaction.restart_path)
+        return _begin_again(interaction)
     gathered = gather(interaction.requirements, interaction.progress)
     step = next_step(interaction.requirements, interaction.progress, gathered.facts)
     page = PAGES.get(step)
@@ -121,7 +136,7 @@ def page(
             if request.method == "POST":
                 check_csrf()
             if is_expired(interaction):
-                return _redirect(interaction.restart_path)
+                return _begin_again(interaction)
             gathered = gather(interaction.requirements, interaction.progress)
             due = next_step(interaction.requirements, interaction.progress, gathered.facts)
             visit = Visit(interaction, gathered)
@@ -148,15 +163,34 @@ def visit_any(view: Callable[[Visit], ResponseReturnValue]) -> Callable[[str], R
 
 def gone(error: Gone) -> Response:
     """The page for an Interaction that cannot be gone on with; it leads back to the app where one is known."""
-    finished = error.finished
-    client_id = finished.requirements.client_id if finished else None
+    provider = current_provider()
+    interaction = error.interaction
+    client_id = interaction.requirements.client_id if interaction else None
+    is_finished = interaction is not None and interaction.progress.completed
+    if is_finished:
+        reason = "finished"
+    elif known_browser_id(provider.settings) is None:
+        reason = "no-cookie"
+    else:
+        reason = "expired"
     return render_page(
         "signin/expired.html",
         status=400,
-        client=current_provider().clients.get(client_id) if client_id else None,
-        finished=finished is not None,
-        start_url=finished.restart_path if finished else url_for("web.home"),
+        client=provider.clients.get(client_id) if client_id else None,
+        reason=reason,
+        start_url=interaction.restart_path if interaction else None,
     )
+
+
+def _begin_again(interaction: Interaction) -> Response:
+    """What was left open for too long begins anew by itself, if that loses nothing and surprises nobody.
+
+    Raises Gone where it does: what was typed into a form has been typed in vain, and who has signed in meanwhile is
+    not sent to the app a second time without being asked.
+    """
+    if request.method == "POST" or current_session() is not None:
+        raise Gone(interaction)
+    return _redirect(interaction.restart_path)
 
 
 def _load(interaction_id: str) -> Interaction:

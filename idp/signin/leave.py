@@ -3,15 +3,13 @@
 from flask import redirect
 from flask.typing import ResponseReturnValue
 
-from idp.engine.interaction import Failure
 from idp.signin.dispatcher import AS_SOMEBODY_ELSE, Visit, visit_any
 
 
 @visit_any
 def cancel(visit: Visit) -> ResponseReturnValue:
     """GET /signin/<id>/cancel: tell the application that the person did not want to."""
-    visit.save(failure=Failure("access_denied", "the person cancelled the sign-in"))
-    return visit.to_hub()
+    return visit.leave("the person cancelled the sign-in")
 
 
 @visit_any

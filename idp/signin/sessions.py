@@ -44,7 +44,7 @@ def authenticated(
             _record_sign_in(visit, new)
     except (Conflict, NotFound):
         return None
-    visit.save(
+    visit.save_authenticated(
         first_factor=None,
         account_selected=True,
         selected_user_id=None if hint else user_id,

@@ -38,7 +38,7 @@ def _submitted(visit: Visit, first: FirstFactor) -> ResponseReturnValue:
     refused_by = _reserve(visit, first)
     if refused_by == _by_interaction(visit):
         visit.save(first_factor=None)
-        return _form(visit, first, texts.TOO_MANY_CODES, status=429)
+        return _form(visit, first, texts.TOO_MANY_CODES, status=429, exhausted=True)
     if refused_by is not None:
         return _form(visit, first, texts.too_many_attempts(_WINDOW_SECONDS), status=429)
     try:
@@ -100,7 +100,10 @@ def _first_factor(visit: Visit) -> FirstFactor | None:
     return FirstFactor(session.user_id, session.auth_time, session.amr) if session else None
 
 
-def _form(visit: Visit, first: FirstFactor, message: object = None, status: int = 422) -> Response:
+def _form(
+    visit: Visit, first: FirstFactor, message: object = None, status: int = 422, *, exhausted: bool = False
+) -> Response:
+    """The page; `exhausted` offers no field, because no code would be looked at any more."""
     user = current_provider().users.get(first.user_id)
     if user is None:
         return visit.to_hub()
@@ -108,7 +111,8 @@ def _form(visit: Visit, first: FirstFactor, message: object = None, status: int 
         "signin/totp.html",
         status=status if message else 200,
         client=visit.client,
-        errors=(PageError("code", message),) if message else (),
+        errors=(PageError(None if exhausted else "code", message),) if message else (),
+        exhausted=exhausted,
         user=user_view(user),
         action=url_for("signin.totp", interaction_id=visit.interaction.id),
         start_again_url=url_for("signin.restart", interaction_id=visit.interaction.id),

@@ -6,6 +6,8 @@ connection at the end; `transaction()` holds the write lock from its beginning a
 """
 
 import json
+import logging
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -25,7 +27,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import JSON, TypeDecorator
 
-from idp.core.errors import Unavailable
+from idp.core.errors import ConfigurationError, Unavailable
 from idp.core.settings import Settings
 from idp.storage.patience import Patience, WriterQueue
 from idp.storage.pool import autocommit, watch_pool
@@ -37,6 +39,8 @@ SILENCE_SECONDS = STATEMENT_TIMEOUT_SECONDS + 1
 """When PostgreSQL has not even said that the statement timed out."""
 _BEHIND = frozenset({"42P01", "42703"})
 """PostgreSQL's codes for a table or column that is not there (yet)."""
+
+_log = logging.getLogger(__name__)
 
 _writing: ContextVar[bool] = ContextVar("idp_writing", default=False)
 _open: ContextVar[Connection | None] = ContextVar("idp_connection", default=None)
@@ -96,7 +100,7 @@ def _connection_options(settings: Settings) -> dict[str, Any]:
     if url.startswith("sqlite"):
         path = url.partition(":///")[2]
         if path and path != ":memory:":
-            Path(path).absolute().parent.mkdir(parents=True, exist_ok=True)
+            _make_file(Path(path).absolute())
         return {
             "connect_args": {"timeout": LOCK_TIMEOUT_SECONDS, "check_same_thread": False},
             "json_serializer": _to_json,
@@ -116,6 +120,21 @@ def _connection_options(settings: Settings) -> dict[str, Any]:
             ),
         },
     }
+
+
+def _make_file(path: Path) -> None:
+    """Make an empty database for its owner's eyes alone, and say so: a mistyped path would look like lost data.
+
+    One directory is made if need be, not a whole path. Raises ConfigurationError.
+    """
+    try:
+        path.parent.mkdir(exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise ConfigurationError(f"the database file {path} cannot be made: {error.strerror}") from error
+    _log.warning("made a new database: %s", path)
 
 
 def _to_json(value: Any) -> str:

@@ -5,6 +5,8 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
+from idp.core.settings import UNIX_SOCKETS
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -12,8 +14,8 @@ _WITH_PORT = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<v4>[0-9.]+))(?::[0-9]{1,5}
 
 
 @lru_cache(maxsize=8)
-def _networks(cidrs: tuple[str, ...]) -> tuple[Network, ...]:
-    return tuple(_unmapped(ipaddress.ip_network(cidr)) for cidr in cidrs)
+def _networks(trusted: tuple[str, ...]) -> tuple[Network, ...]:
+    return tuple(_unmapped(ipaddress.ip_network(cidr)) for cidr in trusted if cidr != UNIX_SOCKETS)
 
 
 def _unmapped(network: Network) -> Network:
@@ -27,19 +29,20 @@ def client_address(peer: str | None, forwarded_for: Sequence[str], trusted: tupl
 
     A header from an untrusted peer is ignored, however plausible it looks. An address is the same in every
     spelling: an IPv4-mapped IPv6 address (RFC 4291 §2.5.5.2) is the IPv4 address it carries, and ports are dropped.
+
+    Whoever comes through a Unix socket has no address: None, unless `trusted` names UNIX_SOCKETS and the proxy at its
+    other end says more.
     """
     address = _peer_address(peer or "")
-    if address is None:
-        return peer  # a Unix socket, perhaps
-    if not trusted:
-        return str(address)
+    if not trusted or (address is None and UNIX_SOCKETS not in trusted):
+        return None if address is None else str(address)
     hops = [hop for header in forwarded_for for hop in header.split(",")]
-    while hops and any(address in network for network in _networks(trusted)):
+    while hops and (address is None or any(address in network for network in _networks(trusted))):
         hop = _parsed(hops.pop())
         if hop is None:
             break
         address = hop
-    return str(address)
+    return None if address is None else str(address)
 
 
 @lru_cache(maxsize=4096)

@@ -1,5 +1,6 @@
 """Every failure has an answer fit for its reader: JSON for programs, a page for people, a traceback for neither."""
 
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -9,13 +10,24 @@ from flask_babel import gettext as _
 from werkzeug.exceptions import HTTPException
 
 from idp.core.clock import now
-from idp.core.errors import Unavailable
+from idp.core.errors import TooMany, Unavailable
+from idp.core.events import Event
+from idp.web import texts
 from idp.web.csrf import CsrfError
 from idp.web.pages import render_page
+from idp.web.provider import current_provider
 
 log = structlog.get_logger("idp.errors")
 
 _RETRY_AFTER_SECONDS = 5
+
+
+_PEOPLE_S_ENDPOINTS = ("/oauth2/authorize", "/oauth2/authorize/resume", "/oauth2/logout")
+_DESCRIPTIONS = {
+    404: "There is no such endpoint.",
+    405: "The endpoint does not take this method.",
+    413: "The request is larger than this server takes.",
+}
 
 
 def error_page(
@@ -41,7 +53,7 @@ def error_page(
         what_to_do=what_to_do,
         actions=actions,
         details=details,
-        time=format_datetime(now(), "medium"),
+        time=f"{format_datetime(now(), 'medium')} UTC",
         request_id=g.get("request_id"),
     )
 
@@ -50,9 +62,12 @@ def install_errors(app: Flask, json_paths: frozenset[str]) -> None:
     """Register the handlers. `json_paths` are endpoints that programs call."""
 
     def wants_json() -> bool:
+        path = request.path.rstrip("/")
         return (
-            request.path in json_paths
-            or "/.well-known/" in request.path
+            path in json_paths
+            or "/.well-known/" in path
+            # What is mistyped there was meant for an endpoint that programs call.
+            or ("/oauth2/" in path and not path.endswith(_PEOPLE_S_ENDPOINTS))
             or request.accept_mimetypes.best == "application/json"
         )
 
@@ -81,12 +96,28 @@ def install_errors(app: Flask, json_paths: frozenset[str]) -> None:
         response.headers["Retry-After"] = str(_RETRY_AFTER_SECONDS)
         return response
 
+    @app.errorhandler(TooMany)
+    def _too_many(error: TooMany) -> Response:
+        if error.is_first:
+            with suppress(Unavailable):
+                current_provider().audit.record(
+                    Event.SIGN_IN_THROTTLED, reason="unfinished", retry_after=error.retry_after
+                )
+        response = error_page(
+            status=429,
+            title=_("Too many sign-ins have been started"),
+            message=_("Many sign-ins were started from this browser or its network, and not finished."),
+            what_to_do=texts.too_many_unfinished(error.retry_after),
+        )
+        response.headers["Retry-After"] = str(error.retry_after)
+        return response
+
     @app.errorhandler(HTTPException)
     def _http(error: HTTPException) -> Response:
         status = error.code or 500
         if wants_json():
             code = "server_error" if status >= 500 else "not_found" if status == 404 else "invalid_request"
-            response = jsonify(error=code, error_description=f"{status} {error.name}")
+            response = jsonify(error=code, error_description=_DESCRIPTIONS.get(status, f"{status} {error.name}"))
             response.status_code = status
         else:
             title, message = _sentences(status)

@@ -47,6 +47,8 @@ def install_headers(app: Flask, settings: Settings, cors_paths: frozenset[str]) 
         if request.method != "OPTIONS" or request.path not in cors_paths:
             return None
         response = Response(status=204)
+        response.headers.remove("Content-Type")
+        response.headers["Allow"] = "GET, POST, OPTIONS"
         response.headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
         response.headers["Access-Control-Allow-Headers"] = _ALLOWED_REQUEST_HEADERS
         response.headers["Access-Control-Max-Age"] = "86400"

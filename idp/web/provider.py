@@ -23,6 +23,7 @@ from idp.identity.sessions.sessions import Sessions
 from idp.services.audit import AuditTrail
 from idp.services.keys.keyset import Keyset
 from idp.services.keys.rotation import Rotation
+from idp.services.limits.pending import Pending
 from idp.services.limits.throttle import Throttle
 from idp.storage.ephemeral import EphemeralStore
 
@@ -43,6 +44,7 @@ class Provider:
     fetcher: Fetcher
     audit: AuditTrail
     throttle: Throttle
+    pending: Pending
     keyset: Keyset
     rotation: Rotation
     users: Users

@@ -102,3 +102,14 @@ def too_many_attempts(retry_after: int) -> str:
             hours,
         )
     )
+
+
+def too_many_unfinished(retry_after: int) -> str:
+    """What to do about too many unfinished sign-ins; `retry_after` is in seconds."""
+    return str(
+        ngettext(
+            "Finish one that is still open in another tab, or try again in %(num)d minute.",
+            "Finish one that is still open in another tab, or try again in %(num)d minutes.",
+            -(-retry_after // 60),
+        )
+    )

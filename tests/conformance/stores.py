@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from idp.storage import migrate
 from idp.storage.db import transaction
 from idp.storage.ephemeral import EphemeralStore, FallbackStore, RedisStore, SqlStore
 from idp.storage.tables import EphemeralEntry
-from tests.helpers.database import application_context
+from tests.helpers.database import application_context, interpreters
 
 PATIENCE_SECONDS = 180
 """For new processes to start, on a machine that has other things to do."""
@@ -76,7 +75,7 @@ def in_processes(spec: StoreSpec, callers: Sequence[Caller]) -> list[list[Any]]:
 
     Returns for each caller what each process got.
     """
-    context = multiprocessing.get_context("spawn")
+    context = interpreters()
     barrier = context.Barrier(PROCESSES)
     pipes = [context.Pipe(duplex=False) for _ in range(PROCESSES)]
     children = [

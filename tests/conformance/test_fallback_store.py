@@ -4,11 +4,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from flask import Flask
 
+from idp.core.errors import Unavailable
 from idp.storage.ephemeral import EphemeralStore, FallbackStore, OutcomeUnknown, RedisStore, SqlStore
 from tests.conformance.stores import History, StoreSpec, create_schema, in_processes, put_and_take
 from tests.conformance.unreliable import FaultyStore, UnreliableRedis, trouble, unreliable_redis
@@ -161,6 +163,46 @@ def test_reading_does_not_fail_when_redis_freezes(store: FallbackStore, server: 
         store.delete("kind:a")
     finally:
         server.thaw()
+
+
+class _Hiccup(FaultyStore):
+    """A store that one question does not reach, and that takes its time to say that it is well."""
+
+    def __init__(self, store: EphemeralStore) -> None:
+        super().__init__(store)
+        self.fault = "unreachable"
+
+    def ping(self) -> None:
+        self.fault = None
+        time.sleep(0.2)
+
+
+def test_a_hiccup_makes_nothing_absent(app: Flask, primary: RedisStore, secondary: SqlStore) -> None:
+    """Many ask at the moment at which one of them notices a fault, and nobody is told that a value is gone."""
+    shaky = FallbackStore(_Hiccup(primary), secondary, retry_after=60)
+    primary.put("code:a", b"x", 60)
+    start = threading.Barrier(8)
+
+    def ask(_number: int) -> bytes | None:
+        start.wait()
+        with app.app_context():
+            return shaky.get("code:a")
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(ask, range(8))) == [b"x"] * 8
+    assert not shaky.is_degraded
+
+
+def test_what_cannot_be_reached_was_not_changed_by_anybody(shaky: FallbackStore, faulty: FaultyStore) -> None:
+    """A code is not said to be used because the store was out of reach between reading and marking it."""
+    shaky.put("code:a", b"fresh", 60)
+    assert shaky.get("code:a") == b"fresh"
+    faulty.fault = "unreachable"
+    with pytest.raises(Unavailable):
+        shaky.compare_and_set("code:a", b"fresh", b"used", 60)
+    recover(faulty, shaky)
+    assert shaky.compare_and_set("code:a", b"fresh", b"used", 60)
+    assert not shaky.compare_and_set("code:a", b"fresh", b"used", 60)
 
 
 def test_an_uncertain_put_is_not_repeated_in_the_database(

@@ -13,7 +13,7 @@ from tests.faults.breakable import breakable_postgres
 from tests.faults.load import Load
 from tests.faults.stopwatch import eventually
 from tests.helpers.backends import POSTGRES_REDIS, SQLITE, Backend
-from tests.helpers.processes import start, stopping
+from tests.helpers.processes import free_port, start, stopping
 from tests.helpers.server import Server, clean_environment, running_server
 from tests.journeys.everywhere import worker_pids
 
@@ -29,6 +29,19 @@ while True:
     print(administrator.create_client().client_id, flush=True)
 """
 
+BROKEN = """
+import os
+from granian.constants import Interfaces
+from idp.cli.web_server import WebServer
+
+def load():
+    raise ImportError("no such thing")
+
+server = WebServer("none:none", port=int(os.environ["PORT"]), interface=Interfaces.WSGI, workers=1, blocking_threads=1,
+                   respawn_failed_workers=True)
+server.serve(target_loader=load, wrap_loader=False)
+"""
+
 
 def test_a_killed_worker_loses_nothing(start_server: StartServer, tmp_path: Path) -> None:
     server = start_server(workers=2)
@@ -40,7 +53,6 @@ def test_a_killed_worker_loses_nothing(start_server: StartServer, tmp_path: Path
     )
     with stopping(creator), load.running():
         eventually(lambda: creations.stat().st_size > 0)
-        # Each in turn: a worker that dies again within seconds is a crash loop, on which the server gives up.
         for pid in before:
             time.sleep(SECONDS_OF_LOAD)
             os.kill(pid, signal.SIGKILL)
@@ -52,6 +64,35 @@ def test_a_killed_worker_loses_nothing(start_server: StartServer, tmp_path: Path
     created = creations.read_text().split()
     with server.administrator.provider() as provider:
         assert [client_id for client_id in created if provider.clients.get(client_id) is None] == []
+
+
+@pytest.mark.parametrize("backend_name", [SQLITE], indirect=True)
+def test_workers_killed_in_a_row_do_not_end_the_server(start_server: StartServer) -> None:
+    """Also when each dies as soon as it has come: somebody may find a request that kills, or memory may be short."""
+    server = start_server(workers=2)
+    (survivor, victim) = worker_pids(server)
+    for _ in range(3):
+        os.kill(victim, signal.SIGKILL)
+        eventually(lambda gone=victim: len(worker_pids(server)) == 2 and gone not in worker_pids(server))
+        (victim,) = set(worker_pids(server)) - {survivor}
+    for pid in worker_pids(server):
+        os.kill(pid, signal.SIGKILL)
+    eventually(lambda: is_well(server))
+    assert len(worker_pids(server)) == 2
+    begun = time.monotonic()
+    server.stop()
+    assert time.monotonic() - begun < 5, "the server went on to replace workers"
+
+
+def test_workers_that_cannot_start_end_the_server(tmp_path: Path) -> None:
+    """An error that comes again with each start is somebody's to mend: nobody should wait for it to go away."""
+    log = tmp_path / "server.log"
+    server = start([sys.executable, "-c", BROKEN], log, env=clean_environment({"PORT": str(free_port())}), cwd=tmp_path)
+    with stopping(server):
+        assert server.wait(60) == 1
+    said = log.read_text()
+    assert said.count("ImportError: no such thing") == 3, "it was tried again"
+    assert "worker processes end as soon as they start" in said
 
 
 def test_a_killed_server_loses_nothing(start_server: StartServer) -> None:

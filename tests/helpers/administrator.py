@@ -11,9 +11,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask
+from sqlalchemy import create_engine
 
 from idp.core.settings import load_settings
-from idp.storage.db import db
+from idp.storage.db import database_url, db, engine_options
+from idp.storage.migrate import upgrade
 from tests.helpers.browser import Person
 from tests.helpers.relying_party import CALLBACK, PrivateKey, RelyingParty
 
@@ -35,6 +37,13 @@ class Administrator:
         from idp.app import create_app
 
         return create_app(load_settings(self._environment))
+
+    def upgrade(self) -> None:
+        """Bring the tables up to date, as `idp db upgrade` does."""
+        settings = load_settings(self._environment)
+        engine = create_engine(database_url(settings), **engine_options(settings))
+        upgrade(engine)
+        engine.dispose()
 
     @contextmanager
     def provider(self) -> "Iterator[Provider]":

@@ -25,6 +25,7 @@ from idp.services.audit import AuditTrail
 from idp.storage.db import Base, database_url, db, engine_options, prepare_engine, reading, transaction
 from idp.storage.tables import ClientRow, TokenFamily
 from tests.helpers.backends import Backend
+from tests.helpers.database import empty_tables
 
 SECRET = "the first secret key, forty characters!!"
 CHEAP = PasswordSettings(argon2_memory_kib=64, argon2_iterations=1, argon2_concurrency=8)
@@ -135,9 +136,5 @@ def open_house(backend: Backend, **overrides: Any) -> Iterator[House]:
                 Sessions(settings, audit),
             )
         finally:
-            db.session.remove()
-            with transaction() as session:
-                for table in reversed(Base.metadata.sorted_tables):
-                    session.execute(table.delete())
-            db.session.remove()
+            empty_tables()
             db.engine.dispose()

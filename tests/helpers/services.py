@@ -39,7 +39,18 @@ REDIS_DATABASES = 4096
 
 # Durability is bought with time, and these databases do not outlive the run. The tests of I1 ("no
 # acknowledged change lost") start a server of their own with the defaults.
-FAST_AND_FORGETFUL = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
+# Most of their work is to create and drop databases, of which nobody needs a log or statistics.
+FAST_AND_FORGETFUL = (
+    "fsync=off",
+    "synchronous_commit=off",
+    "full_page_writes=off",
+    "wal_level=minimal",
+    "max_wal_senders=0",
+    "checkpoint_timeout=1h",
+    "max_wal_size=4GB",
+    "autovacuum=off",
+    "max_connections=200",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,10 @@
 """The ways in which the provider is put before the world: TLS of its own, behind a proxy, under gunicorn."""
 
+import contextlib
+import socket
 import ssl
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -207,6 +210,22 @@ def test_limits_count_the_address_before_the_proxy(proxied: Proxied) -> None:
     # Claiming to be somebody else changes nothing; being somebody else does.
     assert guess(proxied.browser("127.0.0.4", **{"X-Forwarded-For": SPOOFED}), party, people[0]) == 429
     assert guess(proxied.browser("127.0.0.5"), party, people[0]) == 422
+
+
+def test_wb6_a_proxy_waits_for_whole_requests(proxied: Proxied) -> None:
+    """Clients that stall in the middle of a form are the proxy's to wait for; the server never hears of them."""
+    issuer = urlsplit(proxied.server.issuer)
+    head = f"POST {issuer.path}/oauth2/token HTTP/1.1\r\nHost: {issuer.netloc}\r\nContent-Length: 100\r\n"
+    form = "Content-Type: application/x-www-form-urlencoded\r\n\r\ngrant_type="
+    with contextlib.ExitStack() as stack:
+        for _ in range(24):
+            plain = stack.enter_context(socket.create_connection((issuer.hostname, issuer.port), timeout=10))
+            client = stack.enter_context(proxied.certificate.trusting.wrap_socket(plain, server_hostname="127.0.0.1"))
+            client.sendall((head + form).encode())
+        time.sleep(0.5)
+        begun = time.monotonic()
+        assert proxied.browser().page(f"{proxied.server.issuer}/").status == 200
+        assert time.monotonic() - begun < 5
 
 
 def test_rs1_links_do_not_follow_forwarded_hosts(proxied: Proxied) -> None:

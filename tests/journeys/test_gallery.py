@@ -6,20 +6,14 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.helpers.gallery import CHROMIUM, CHROMIUM_ARGS, served_gallery
 from tests.helpers.gallery_pages import VARIANTS
+from tests.journeys.accessibility import violations
 
 pytestmark = pytest.mark.browser
 
-RULES = {
-    "runOnly": {
-        "type": "tag",
-        "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice"],
-    }
-}
 # The self-submitting page leaves at once where scripts run; it has a test of its own.
 NAMES = [variant.name for variant in VARIANTS if variant.name != "form-post"]
 SIGHTS: tuple[tuple[Literal["light", "dark"], str], ...] = (("light", "en"), ("dark", "he"))
@@ -46,14 +40,6 @@ def shared_page(chromium: Browser) -> Iterator[Page]:
     page = chromium.new_page(viewport=DESKTOP)
     yield page
     page.close()
-
-
-def violations(page: Page) -> list[str]:
-    """What axe objects to, one line per element."""
-    found = Axe().run(page, options=RULES).response["violations"]
-    return [
-        f"{rule['id']}: {node['target']} {node.get('failureSummary', '')}" for rule in found for node in rule["nodes"]
-    ]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -224,3 +224,18 @@ def test_leaving_for_the_client_never_repeats_a_posted_form(
 ) -> None:
     relying_party.sign_in(browser, person)
     assert {hop.status_code for hop in browser.history} == {303}, "RFC 9700 §4.12: neither 307 nor 308"
+
+
+@pytest.mark.parametrize("state", ["%ff", "a%c3", "%ed%a0%80"])
+def test_what_could_not_come_back_as_it_was_sent_is_not_accepted(
+    relying_party: RelyingParty, browser: Browser, state: str
+) -> None:
+    request = relying_party.authorization_request(state=None)
+    page = error_page_of(browser.open(f"{request.url}&state={state}"))
+    assert "UTF-8" in page.text
+
+
+def test_head_begins_nothing(relying_party: RelyingParty) -> None:
+    answer = relying_party.http.head(relying_party.authorization_request().url)
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert "Location" not in answer.headers

@@ -65,3 +65,9 @@ def test_a_disabled_client_gets_nothing_more(server: Server, service: RelyingPar
 def test_no_person_stands_behind_the_token(service: RelyingParty) -> None:
     token = success_of(service.client_credentials())["access_token"]
     assert error_of(service.userinfo(token), 403) == "insufficient_scope"
+
+
+@pytest.mark.parametrize("scope", ["orders:read\norders:write", "\r\n", "orders:read\torders:write", 'a"b', "é"])
+def test_only_spaces_part_scopes(service: RelyingParty, scope: str) -> None:
+    """§3.3"""
+    assert error_of(service.client_credentials(scope)) == "invalid_scope"

@@ -6,6 +6,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from tests.helpers.browser import http_client
 from tests.helpers.relying_party import RelyingParty, basic
 from tests.helpers.server import Server
 from tests.protocol.expectations import error_of, success_of
@@ -256,3 +257,25 @@ def test_cross_origin_requests_are_answered_without_cookies(service: RelyingPart
         assert response.headers["Access-Control-Allow-Origin"] == "*"
         assert "Access-Control-Allow-Credentials" not in response.headers
         assert "Set-Cookie" not in response.headers
+
+
+# Beside the endpoints
+
+
+@pytest.mark.parametrize("path", ["/oauth2/token/", "/oauth2/nope", "/oauth2/revoke/x"])
+def test_a_mistyped_endpoint_answers_programs_in_their_language(server: Server, path: str) -> None:
+    with http_client() as http:
+        assert error_of(http.post(server.issuer + path, data={"grant_type": "x"}), 404) == "not_found"
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_so_do_the_probes(server: Server, path: str) -> None:
+    with http_client() as http:
+        assert error_of(http.post(server.issuer + path), 405) == "invalid_request"
+
+
+def test_a_preflight_has_no_body_and_no_type(relying_party: RelyingParty) -> None:
+    answer = relying_party.http.options(relying_party.metadata["token_endpoint"])
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert "Content-Type" not in answer.headers
+    assert "POST" in answer.headers["Allow"]

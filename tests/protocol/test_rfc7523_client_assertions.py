@@ -10,6 +10,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.conftest import StartServer
+from tests.helpers.backends import SQLITE
 from tests.helpers.relying_party import ASSERTION_TYPE, PrivateKey, RelyingParty
 from tests.helpers.server import Server
 from tests.protocol.expectations import error_of, on_each_backend, success_of
@@ -247,6 +249,11 @@ def site() -> Iterator[KeySite]:
 @pytest.fixture
 def publisher(server: Server, site: KeySite) -> RelyingParty:
     """A service whose keys are where its `jwks_uri` says."""
+    return publishing(server, site)
+
+
+def publishing(server: Server, site: KeySite) -> RelyingParty:
+    """A new client of the server whose one key is at the site."""
     key = PrivateKey.generate("ES256")
     site.keys = [key]
     with server.administrator.provider() as provider:
@@ -279,3 +286,17 @@ def test_a_site_that_does_not_answer_is_asked_seldom(publisher: RelyingParty, si
     for _ in range(3):
         assert_refused(publisher.client_credentials())
     assert site.requests == 1
+
+
+@pytest.mark.parametrize("backend_name", [SQLITE], indirect=True)
+def test_keys_that_nobody_confirms_any_more_are_not_believed_for_ever(site: KeySite, start_server: StartServer) -> None:
+    """Who has lost a key withdraws it at their site; a site that is made silent must not keep the key alive."""
+    server = start_server(IDP_LIFETIMES__CLIENT_KEYS="5")
+    party = publishing(server, site)
+    success_of(party.client_credentials())
+    site.status = 500
+    success_of(party.client_credentials())
+    time.sleep(5)
+    assert_refused(party.client_credentials())
+    assert_refused(party.client_credentials())
+    assert site.requests == 2

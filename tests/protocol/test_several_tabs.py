@@ -6,11 +6,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from idp.core.crypto import sha256_hex
 from tests.helpers.browser import Browser, Callback, Page, Person
 from tests.helpers.relying_party import AuthorizationRequest, RelyingParty
 from tests.helpers.server import Server
 from tests.protocol.conftest import IMPATIENT
-from tests.protocol.expectations import each_backend_of, error_page_of, on_each_backend, success_of
+from tests.protocol.expectations import each_backend_of, error_at_callback, error_page_of, on_each_backend, success_of
 
 
 def opened(party: RelyingParty, browser: Browser, **params: str) -> tuple[AuthorizationRequest, Page]:
@@ -76,11 +77,7 @@ def test_one_tab_declines_and_the_other_allows(relying_party: RelyingParty, brow
     declining, page = opened(relying_party, browser)
     allowing, _ = opened(relying_party, browser)
     consent = browser.log_in(page, person)
-    assert isinstance(consent, Page)
-    form = consent.form_with(button="consent-deny")
-    denied = browser.submit(consent, form, form.button(id="consent-deny"))
-    assert isinstance(denied, Callback)
-    assert (denied["error"], denied["state"]) == ("access_denied", declining.state)
+    assert declined(relying_party, declining, deny(browser, consent))
     redeemed(relying_party, allowing, allowed(browser, browser.open(allowing.url)))
 
 
@@ -138,7 +135,7 @@ def test_opening_the_same_request_again_begins_anew(
 
 
 @each_backend_of("impatient_server")
-def test_an_expired_sign_in_starts_again_by_itself(impatient_server: Server) -> None:
+def test_an_expired_sign_in_starts_again(impatient_server: Server) -> None:
     party, person = impatient_server.create_client(), impatient_server.create_user()
     at_login = [(browser, *opened(party, browser, login_hint=person.email))
                 for browser in (impatient_server.browser() for _ in LATE_RETURNS)]  # fmt: skip
@@ -148,19 +145,84 @@ def test_an_expired_sign_in_starts_again_by_itself(impatient_server: Server) -> 
     time.sleep(int(IMPATIENT["IDP_LIFETIMES__INTERACTION"]) + 0.5)
     # The late "Allow" is not believed, but the person is signed in and asked again.
     assert isinstance(consent, Page)
-    again = at_consent.submit(consent, consent.form_with(button="consent-allow"))
-    assert isinstance(again, Page)
+    form = consent.form_with(button="consent-allow")
+    again = begun_again(at_consent, at_consent.submit(consent, form, form.button(id="consent-allow")))
     assert again.url != consent.url, "another Interaction"
     redeemed(party, request, allowed(at_consent, again))
     for (browser, request, page), come_back in zip(at_login, LATE_RETURNS, strict=True):
         shown = come_back(browser, page, person)
         assert isinstance(shown, Page)
+        if shown.status == 400:
+            shown = begun_again(browser, shown)
         assert (shown.data_page, shown.status) == ("login", 200)
         assert shown.url != page.url, "another Interaction"
         assert ("username", person.email) in shown.form_with(button="login-submit").fields, "the same request"
         signed_in = browser.log_in(shown, person)
         assert isinstance(signed_in, Callback), "consent is remembered"
         redeemed(party, request, signed_in)
+
+
+@each_backend_of("impatient_server")
+def test_a_late_no_is_a_no(impatient_server: Server) -> None:
+    """Whoever declines wants to be rid of it: the app is told, and nobody is asked to sign in."""
+    party, person = impatient_server.create_client(), impatient_server.create_user()
+    cancelled, denied, signed_out = (impatient_server.browser() for _ in range(3))
+    at_login, login = opened(party, cancelled)
+    at_consent = {browser: opened(party, browser) for browser in (denied, signed_out)}
+    consents = {browser: browser.log_in(page, person) for browser, (_, page) in at_consent.items()}
+    for name in [name for name in signed_out.cookies if name.endswith("idp-session")]:
+        signed_out.cookies.delete(name)
+    time.sleep(int(IMPATIENT["IDP_LIFETIMES__INTERACTION"]) + 0.5)
+    (cancel,) = [link for link in login.links if link.endswith("/cancel")]
+    assert declined(party, at_login, cancelled.open(cancel))
+    for browser, consent in consents.items():
+        assert declined(party, at_consent[browser][0], deny(browser, consent))
+        # Pressed once more, or found again with the back button.
+        assert error_page_of(deny(browser, consent)).status == 400
+
+
+def test_a_no_counts_although_nobody_is_signed_in_any_more(
+    relying_party: RelyingParty, browser: Browser, person: Person
+) -> None:
+    request, page = opened(relying_party, browser)
+    consent = browser.log_in(page, person)
+    logout = browser.page("/oauth2/logout")
+    browser.submit(logout, logout.form_with(button="logout-confirm"))
+    assert declined(relying_party, request, deny(browser, consent))
+
+
+def test_a_no_to_what_is_gone(server: Server, relying_party: RelyingParty, browser: Browser, person: Person) -> None:
+    _, page = opened(relying_party, browser)
+    consent = browser.log_in(page, person)
+    assert isinstance(consent, Page)
+    with server.administrator.provider() as provider:
+        provider.store.delete("interaction:" + sha256_hex(urlsplit(consent.url).path.split("/")[2]))
+    shown = error_page_of(deny(browser, consent))
+    assert shown.status == 400
+    assert "expired" in shown.title
+    assert "Go back to the app" in shown.text
+
+
+def deny(browser: Browser, consent: Page | Callback) -> Page | Callback:
+    """Press "Cancel" on a consent page."""
+    assert isinstance(consent, Page)
+    form = consent.form_with(button="consent-deny")
+    return browser.submit(consent, form, form.button(id="consent-deny"))
+
+
+def declined(party: RelyingParty, request: AuthorizationRequest, shown: Page | Callback) -> bool:
+    """The app was told that the person did not want to."""
+    assert isinstance(shown, Callback), shown
+    return error_at_callback(party, request, shown) == "access_denied"
+
+
+def begun_again(browser: Browser, shown: Page | Callback) -> Page:
+    """What was sent from a page that was open for too long is answered by the reason, and a way to start again."""
+    assert isinstance(shown, Page), shown
+    error = error_page_of(shown)
+    assert "expired" in error.title
+    (start,) = [link for link in error.links if urlsplit(link).path == "/oauth2/authorize"]
+    return browser.page(start)
 
 
 #: What people do with a sign-in page that they left open.
@@ -231,3 +293,20 @@ def test_a_client_that_changed_meanwhile_gets_no_code(
     assert isinstance(consent, Page)
     form = consent.form_with(button="consent-allow")
     error_page_of(browser.submit(consent, form, form.button(id="consent-allow")))
+
+
+def test_who_finished_elsewhere_is_not_sent_to_the_app_a_second_time_unasked(impatient_server: Server) -> None:
+    party, person = impatient_server.create_client(), impatient_server.create_user()
+    browser = impatient_server.browser()
+    _, left_open = opened(party, browser)
+    time.sleep(int(IMPATIENT["IDP_LIFETIMES__INTERACTION"]) + 0.5)
+    party.sign_in(browser, person)
+    shown = browser.open(left_open.url)
+    assert "expired" in error_page_of(shown).title
+
+
+def test_without_cookies_the_page_says_so(server: Server, relying_party: RelyingParty) -> None:
+    _, page = opened(relying_party, server.browser())
+    shown = error_page_of(server.browser().open(page.url))
+    assert "began elsewhere" in shown.title
+    assert "cookie" in shown.text

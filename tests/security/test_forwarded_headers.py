@@ -2,7 +2,9 @@
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
+import httpx
 import pytest
 
 from idp.core.events import Event
@@ -62,3 +64,30 @@ def test_lg5_the_last_hop_of_all_lines_counts(behind_a_proxy: Server, headers: l
 def test_wb5_a_name_with_an_underscore_is_another_name(behind_a_proxy: Server, name: str) -> None:
     """`idp serve` cannot tell them apart: there it is the proxy's task (tests/journeys/test_deployments.py)."""
     assert address_seen(behind_a_proxy, f"X-Forwarded-For: {REAL}", f"{name}: {FAKE}") == REAL
+
+
+def test_a_unix_socket_is_believed_if_it_is_named(tmp_path: Path) -> None:
+    """There is no address at its other end, so nobody else's is made up either."""
+    with (
+        fresh_backend(SQLITE, tmp_path) as backend,
+        running_server(backend, tmp_path, IDP_TRUSTED_PROXIES="10.0.0.0/8") as server,
+    ):
+        server.stop()
+        assert address_over_a_socket(server, tmp_path / "a.sock") is None
+        server.settings["IDP_TRUSTED_PROXIES"] = "unix"
+        assert address_over_a_socket(server, tmp_path / "b.sock") == REAL
+
+
+def address_over_a_socket(server: Server, path: Path) -> str | None:
+    """Whom the trail holds responsible for a request that came through a Unix socket, under gunicorn."""
+    command = [sys.executable, "-m", "gunicorn", "idp.wsgi:app", "--bind", f"unix:{path}", "--no-control-socket"]
+    log = path.with_suffix(".log")
+    process = start(command, log, env=clean_environment(server.settings), cwd=path.parent)
+    with stopping(process):
+        wait_until(path.exists, process, log, "gunicorn")
+        with httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), timeout=30) as client:
+            url = f"{server.issuer}/oauth2/authorize?client_id=nobody"
+            answer = client.get(url, headers={"X-Forwarded-For": f"{FAKE}, {REAL}"})
+    assert answer.status_code == 400
+    with server.administrator.provider() as provider:
+        return provider.audit.tail(1, Event.AUTHORIZATION_REFUSED)[0].ip_address

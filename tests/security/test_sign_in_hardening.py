@@ -417,11 +417,11 @@ def test_a_persons_own_language_comes_after_the_apps_wish(house: House, app_of_t
     browser = house.browser()
     browser.callback(app_of_theirs.authorization_request().url, german)
     assert '<html lang="de"' in browser.page("/").html
-    browser.open("/language/en?next=/")
-    assert '<html lang="de"' in browser.page("/").html, "theirs, on every device"
     wish = app_of_theirs.authorization_request(prompt="login", ui_locales="en")
     assert '<html lang="en"' in browser.page(wish.url).html
     assert '<html lang="en"' in browser.page("/oauth2/logout?ui_locales=en").html
+    browser.open("/language/en?next=/")
+    assert '<html lang="en"' in browser.page("/").html, "picked a moment ago"
 
 
 # Half a sign-in

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,19 +12,20 @@ from idp.core.clock import now
 from idp.core.events import Event
 from idp.services.audit import AuditTrail, RequestContext, request_context
 from idp.storage.db import transaction
-from tests.helpers.backends import fresh_postgres_database
-from tests.helpers.database import application_context, skip_without_postgres
+from tests.helpers.database import DIALECTS, application_context, database_with_tables, empty_tables
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask]:
-    if request.param == "sqlite":
-        with application_context(f"sqlite:///{tmp_path / 'idp.db'}", create=True) as app:
-            yield app
-        return
-    skip_without_postgres()
-    with fresh_postgres_database() as url, application_context(url, create=True) as app:
+@pytest.fixture(scope="module", params=DIALECTS)
+def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with database_with_tables(request.param, tmp_path_factory.mktemp("database")) as url:
+        yield url
+
+
+@pytest.fixture
+def app(url: str) -> Iterator[Flask]:
+    with application_context(url) as app:
         yield app
+        empty_tables()
 
 
 @pytest.fixture

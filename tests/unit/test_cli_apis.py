@@ -71,7 +71,7 @@ class TestApis:
             assert provider.resource_servers.get(orders) is not None
 
     def test_refusals(self, ask: Ask, run: Run, orders: str) -> None:
-        assert "already a resource server" in failure(run("api", "create", orders + "/", "--name", "X"))
+        assert "already an API" in failure(run("api", "create", orders + "/", "--name", "X"))
         assert "there is no API" in failure(run("api", "show", "https://other.example.com"))
         assert "there is no API" in failure(run("api", "update", "https://other.example.com", "--name", "X"))
         assert "there is no client" in failure(run("api", "update", orders, "--introspection-client", "nobody"))

@@ -208,3 +208,22 @@ def _wait_until_closed(port: int) -> None:
                 return
         time.sleep(0.1)
     pytest.fail("a worker process outlived the main process")
+
+
+class TestNewDatabase:
+    """A mistyped path must not look like lost data."""
+
+    @pytest.mark.usefixtures("environment")
+    def test_it_is_said_once_and_is_the_owner_s_alone(self, tmp_path: Path) -> None:
+        path = tmp_path / "var" / "idp.db"
+        command = [sys.executable, "-m", "idp", "user", "list"]
+        said = [subprocess.run(command, capture_output=True, text=True, check=True) for _ in range(2)]
+        assert [f"made a new database: {path}" in done.stderr for done in said] == [True, False]
+        assert path.stat().st_mode & 0o777 == 0o600
+
+    def test_directories_are_not_made_by_the_dozen(
+        self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("IDP_DATABASE_URL", f"sqlite:///{tmp_path}/a/b/idp.db")
+        assert "cannot be made" in failure(run("user", "list"))
+        assert not (tmp_path / "a").exists()

@@ -57,6 +57,19 @@ def test_a_stranger_is_not_believed(peer: str) -> None:
     assert client_address("10.0.0.1", ["6.6.6.6"], ()) == "10.0.0.1"
 
 
-@pytest.mark.parametrize("peer", [None, "", "unix:"])
+WITHOUT_ADDRESS = [None, "", "unix:"]
+
+
+@pytest.mark.parametrize("peer", WITHOUT_ADDRESS)
 def test_a_peer_without_an_address(peer: str | None) -> None:
-    assert client_address(peer, ["6.6.6.6"], PROXIES) == peer
+    assert client_address(peer, ["6.6.6.6"], PROXIES) is None
+    assert client_address(peer, ["6.6.6.6"], ()) is None
+
+
+@pytest.mark.parametrize("peer", WITHOUT_ADDRESS)
+def test_a_trusted_proxy_on_a_unix_socket(peer: str | None) -> None:
+    assert client_address(peer, ["6.6.6.6, 203.0.113.9"], ("unix",)) == "203.0.113.9"
+    assert client_address(peer, ["203.0.113.9, 10.0.0.1"], ("unix", *PROXIES)) == "203.0.113.9"
+    assert client_address(peer, ["nonsense"], ("unix",)) is None
+    assert client_address(peer, [], ("unix",)) is None
+    assert client_address("203.0.113.1", ["6.6.6.6"], ("unix",)) == "203.0.113.1"

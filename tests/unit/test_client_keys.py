@@ -58,6 +58,14 @@ class _Client:
     jwks_uri = "https://app.example.com/jwks"
 
 
+DAY = 86400
+
+
+def ask_for_keys(cache: client_keys._Cache, kid: str | None = None) -> KeySet | None:
+    """What the cache says of the client's keys."""
+    return cache.get(_Client(), _Client.jwks_uri, kid, DAY)  # type: ignore[arg-type]
+
+
 def test_many_askers_cause_one_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
     fetches = []
 
@@ -67,12 +75,13 @@ def test_many_askers_cause_one_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
         return key_set({"keys": [GOOD]})
 
     monkeypatch.setattr(client_keys, "_fetch", fetch)
-    monkeypatch.setattr(client_keys, "_cache", client_keys._Cache())
+    cache = client_keys._Cache()
     barrier = threading.Barrier(8)
 
     def ask(_number: int) -> list[str | None]:
         barrier.wait()
-        (found,) = client_keys.client_keys(_Client(), "good")  # type: ignore[arg-type]
+        found = ask_for_keys(cache, "good")
+        assert found is not None
         return [key.kid for key in found.keys]
 
     with ThreadPoolExecutor(8) as pool:
@@ -87,5 +96,36 @@ def test_a_fetch_that_breaks_releases_those_who_wait(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(client_keys, "_fetch", fetch)
     cache = client_keys._Cache()
     with pytest.raises(ZeroDivisionError):
-        cache.get(_Client(), _Client.jwks_uri, None)  # type: ignore[arg-type]
-    assert cache.get(_Client(), _Client.jwks_uri, None) is None  # type: ignore[arg-type]
+        ask_for_keys(cache)
+    assert ask_for_keys(cache) is None
+
+
+def test_keys_are_believed_for_so_long_and_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The site answers once, is gone for longer than its word counts, and comes back."""
+    published = key_set({"keys": [GOOD]})
+    answers: list[KeySet | None] = [published]
+    fetches = 0
+
+    def fetch(_uri: str) -> KeySet | None:
+        nonlocal fetches
+        fetches += 1
+        return answers[-1]
+
+    instant = 1000.0
+    monkeypatch.setattr(client_keys, "_fetch", fetch)
+    monkeypatch.setattr(client_keys.time, "monotonic", lambda: instant)
+    cache = client_keys._Cache()
+    assert ask_for_keys(cache) is published
+    answers.append(None)
+    for _ in range(23):
+        instant += client_keys.LIFETIME
+        assert ask_for_keys(cache) is published
+    assert fetches == 24, "asked for anew every hour, in vain"
+    instant = 1000.0 + DAY
+    for _ in range(5):
+        assert ask_for_keys(cache) is None
+    assert fetches == 25
+    instant += client_keys.REFETCH_INTERVAL
+    answers.append(published)
+    assert ask_for_keys(cache) is published
+    assert fetches == 26

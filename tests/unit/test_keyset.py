@@ -30,8 +30,7 @@ from idp.services.keys.signer import GeneratedKey, generate_key, load_private_ke
 from idp.storage.db import reading, transaction
 from idp.storage.tables import SigningKeyRow
 from idp.storage.versions import bump
-from tests.helpers.backends import fresh_postgres_database
-from tests.helpers.database import application_context, processes, skip_without_postgres
+from tests.helpers.database import DIALECTS, application_context, database_with_tables, empty_tables, processes
 
 KEK = b"k" * 32
 ISSUER = "https://id.example"
@@ -42,21 +41,18 @@ ALL = ("RS256", "PS256", "ES256", "EdDSA")
 FAST: dict[str, Any] = {"keys": {"algorithms": ("RS256", "ES256", "EdDSA")}}
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of an empty database on each dialect that is available."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'idp.db'}"
-        return
-    skip_without_postgres()
-    with fresh_postgres_database() as address:
-        yield address
+@pytest.fixture(scope="module", params=DIALECTS)
+def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a database with tables, on each dialect that is available."""
+    with database_with_tables(request.param, tmp_path_factory.mktemp("database")) as url:
+        yield url
 
 
 @pytest.fixture
 def app(url: str) -> Iterator[Flask]:
-    with application_context(url, create=True) as app:
+    with application_context(url) as app:
         yield app
+        empty_tables()
 
 
 @pytest.fixture
@@ -366,13 +362,14 @@ class TestAtRest:
         return made
 
     @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
-    def test_no_plaintext_key_is_in_the_database_files(self, app: Flask, tmp_path: Path, monkeypatch: Any) -> None:
+    def test_no_plaintext_key_is_in_the_database_files(self, url: str, app: Flask, monkeypatch: Any) -> None:
         made = self.private_parts(monkeypatch)
         rotation = Rotation(Settings(), Sealer([KEK]))
         rotation.ensure()
         rotation.rotate(force=True)
-        files = b"".join(path.read_bytes() for path in tmp_path.glob("idp.db*"))
-        with sqlite3.connect(tmp_path / "idp.db") as connection:
+        database = Path(url.removeprefix("sqlite:///"))
+        files = b"".join(path.read_bytes() for path in database.parent.glob("idp.db*"))
+        with sqlite3.connect(database) as connection:
             dump = "\n".join(connection.iterdump()).encode()
         connection.close()
         assert len(made) == 12

@@ -1,7 +1,6 @@
 """The migrations lead to the tables that the code expects, on both databases, and nobody trips over another."""
 
 import contextlib
-import multiprocessing
 import multiprocessing.synchronize
 import time
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from idp.core.settings import Settings
 from idp.storage import migrate
 from idp.storage.db import Base, database_url, db, engine_options, prepare_engine
 from tests.helpers.backends import fresh_postgres_database
-from tests.helpers.database import application_context, skip_without_postgres
+from tests.helpers.database import application_context, interpreters, skip_without_postgres
 
 PROCESSES = 3
 
@@ -205,7 +204,7 @@ def _upgrade_at_once(url: str, barrier: "multiprocessing.synchronize.Barrier") -
 @pytest.mark.slow
 def test_processes_that_start_at_once(url: str) -> None:
     """The file does not even exist yet."""
-    context = multiprocessing.get_context("spawn")
+    context = interpreters()
     barrier = context.Barrier(PROCESSES)
     children = [context.Process(target=_upgrade_at_once, args=(url, barrier)) for _ in range(PROCESSES)]
     for child in children:
@@ -221,7 +220,7 @@ def test_processes_that_start_at_once(url: str) -> None:
 
 
 def test_an_upgrade_waits_for_the_one_under_way(engine: Engine) -> None:
-    context = multiprocessing.get_context("spawn")
+    context = interpreters()
     barrier = context.Barrier(1)
     with migrate._locked(engine):
         child = context.Process(target=_upgrade_at_once, args=(database_url_of(engine), barrier))

@@ -90,3 +90,8 @@ class TestNames:
 @pytest.mark.parametrize("url", ["sqlite:///:memory:", "postgresql://idp@localhost/idp"])
 def test_errors_of_the_database_do_not_carry_values(url: str) -> None:
     assert engine_options(Settings(database_url=url))["hide_parameters"] is True
+
+
+@pytest.mark.parametrize("url", ["foo", "mysql://a@b/c", "sqlite", "sqlite:/x", "postgresql+asyncpg://a@b/c"])
+def test_a_database_that_is_none(url: str) -> None:
+    assert refusal({"IDP_DATABASE_URL": url}).startswith("IDP_DATABASE_URL: must be sqlite:///PATH or postgresql")

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 import time_machine
@@ -19,27 +18,23 @@ from idp.services.limits.addresses import address_group
 from idp.services.limits.throttle import Throttle, Verdict, unknown_account
 from idp.storage.db import reading, transaction
 from idp.storage.tables import ThrottleRow
-from tests.helpers.backends import fresh_postgres_database
-from tests.helpers.database import application_context, processes, skip_without_postgres
+from tests.helpers.database import DIALECTS, application_context, database_with_tables, empty_tables, processes
 
 ALLOWED = Verdict(True)
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(scope="module", params=DIALECTS)
+def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a database with tables, on each dialect that is available."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'idp.db'}"
-        return
-    skip_without_postgres()
-    with fresh_postgres_database() as address:
-        yield address
+    with database_with_tables(request.param, tmp_path_factory.mktemp("database")) as url:
+        yield url
 
 
 @pytest.fixture
 def app(url: str) -> Iterator[Flask]:
-    with application_context(url, create=True) as app:
+    with application_context(url) as app:
         yield app
+        empty_tables()
 
 
 @pytest.fixture

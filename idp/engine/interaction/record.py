@@ -59,6 +59,8 @@ class Progress:
     """Who allowed the request on the consent page; what exactly is remembered with their consent."""
     failure: Failure | None = None
     completed: bool = False
+    ticket: str | None = None
+    """What it is counted under while nobody has proven who they are (`Pending`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from idp.engine.interaction.record import (
     Progress,
     Requirements,
 )
+from idp.services.limits.pending import Pending
 from idp.storage.ephemeral import EphemeralStore
 
 
@@ -27,20 +28,26 @@ class Interactions:
     taken to the start of the same request instead of a dead end (`lifetimes.interaction_restart`).
     """
 
-    def __init__(self, store: EphemeralStore, lifetimes: Lifetimes) -> None:
+    def __init__(self, store: EphemeralStore, pending: Pending, lifetimes: Lifetimes) -> None:
         self._store = store
+        self._pending = pending
         self._lifetimes = lifetimes
 
     def begin(
         self,
         *,
         browser_id: str,
+        visitor: str | None,
         requirements: Requirements,
         resume_path: str,
         restart_path: str,
         request: dict[str, Any] | None = None,
     ) -> Interaction:
-        """Start an Interaction for the browser that holds `browser_id`. `{id}` in `resume_path` is filled in."""
+        """Start an Interaction for the browser that holds `browser_id`. `{id}` in `resume_path` is filled in.
+
+        `visitor` is who it is counted for until somebody has signed in. Raises TooMany if they have begun many others.
+        """
+        ticket = self._pending.begin("sign_in", visitor)
         interaction_id = new_token(160)
         interaction = Interaction(
             id=interaction_id,
@@ -50,6 +57,7 @@ class Interactions:
             resume_path=resume_path.replace("{id}", interaction_id),
             restart_path=restart_path,
             request=request or {},
+            progress=Progress(ticket=ticket),
         )
         self._store.put(_key(interaction_id), _dump(interaction), self._lifetimes.interaction_restart)
         return interaction
@@ -71,6 +79,22 @@ class Interactions:
             _key(interaction.id), _dump(interaction), _dump(changed), self._lifetimes.interaction_restart
         )
         return changed if stored else None
+
+    def authenticated(self, interaction: Interaction, **changes: Any) -> Interaction | None:
+        """Like `update`, when somebody has just proven who they are: it counts for no visitor any more."""
+        changed = self.update(interaction, ticket=None, **changes)
+        if changed is not None and interaction.progress.ticket is not None:
+            self._pending.finished(interaction.progress.ticket)
+        return changed
+
+    def fail(self, interaction: Interaction, failure: Failure) -> None:
+        """Note how it ended, whatever other tabs do at the same moment; nothing if it was answered or is gone."""
+        present: Interaction | None = interaction
+        while present is not None and not present.progress.completed:
+            if self.update(present, failure=failure) is not None:
+                return
+            raw = self._store.get(_key(interaction.id))
+            present = _load(raw) if raw is not None else None
 
     def complete(self, interaction: Interaction) -> bool:
         """Mark it answered; True for exactly one of any number of parallel callers."""

@@ -130,7 +130,7 @@ class ResourceServers:
             bump(connection, VERSION)
             taken = ResourceServerRow.audience.in_(equivalent_resources(audience))
             if connection.execute(select(ResourceServerRow.id).where(taken)).first():
-                raise Conflict(f"there is already a resource server {audience}")
+                raise Conflict(f"there is already an API {audience}")
             connection.execute(insert(ResourceServerRow).values(**_columns(server)))
             self._audit.record(
                 Event.RESOURCE_SERVER_CREATED,
@@ -179,7 +179,7 @@ class ResourceServers:
             same = ResourceServerRow.audience.in_(equivalent_resources(audience))
             row = connection.execute(select(*_COLUMNS).where(same)).mappings().one_or_none()
             if row is None:
-                raise NotFound(f"there is no resource server {audience}")
+                raise NotFound(f"there is no API {audience}")
             before = _server(row)
             server = replace(before, **changes)
             if changes.keys() != {"is_enabled"}:
@@ -256,7 +256,7 @@ def _check(server: ResourceServer) -> None:
     check_resource(server.audience, "audience")
     check_line(server.name, "name")
     if len(server.scopes) > MAX_SCOPES:
-        raise Invalid(f"a resource server may define at most {MAX_SCOPES} scopes", "scopes")
+        raise Invalid(f"an API may define at most {MAX_SCOPES} scopes", "scopes")
     for scope, description in server.scopes.items():
         if not isinstance(scope, str) or len(scope) > LONGEST_SCOPE or not SCOPE_TOKEN.fullmatch(scope):
             raise Invalid("a scope is 1 to 255 characters as in RFC 6749 section 3.3", "scopes")

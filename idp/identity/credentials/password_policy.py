@@ -27,6 +27,16 @@ _BLOCKLIST = Path(__file__).with_name("common_passwords.txt")
 _AFFIX = re.compile(r"[\W\d_]{0,6}")
 _NOT_A_WORD = re.compile(r"[\W_]+")
 _DISGUISES = str.maketrans("0134578@$!", "oieastbasi")
+_MEANINGS: Final = {
+    "too_short": "it needs at least {minimum} characters",
+    "too_long": "it may have at most {maximum} characters",
+    "invalid_characters": "it contains a character that no keyboard types",
+    "common": "it is among those that attackers try first",
+    "repetitive": "it repeats a few characters over and over",
+    "sequence": "it follows the alphabet, the digits or the keyboard",
+    # The word itself is not said: it is a piece of the password.
+    "context": "it contains the name or address of the user, or the name of this service, and little else",
+}
 _WALKS: Final = (
     "abcdefghijklmnopqrstuvwxyz",
     "01234567890",
@@ -50,6 +60,11 @@ class Violation:
 
     code: str
     params: dict[str, int | str] = field(default_factory=dict)
+
+    @property
+    def meaning(self) -> str:
+        """The rule in words for an operator; the pages have words of their own."""
+        return _MEANINGS[self.code].format_map(self.params)
 
 
 def normalize(password: str) -> str:

@@ -43,8 +43,8 @@ class WeakPassword(Invalid):
     """A new password breaks the policy; `violations` say how."""
 
     def __init__(self, violations: list[Violation]) -> None:
-        codes = ", ".join(violation.code.replace("_", " ") for violation in violations)
-        super().__init__(f"the password cannot be used: {codes}", "password")
+        reasons = "; ".join(violation.meaning for violation in violations)
+        super().__init__(f"the password cannot be used: {reasons}", "password")
         self.violations = tuple(violations)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 
 from idp.identity.clients.client import Client
 from idp.oauth.authorization_request import AuthorizationRequest
@@ -21,6 +22,13 @@ class PageError(Exception):
         self.reason = reason
         self.detail = detail
         self.client = client
+
+
+#: Whatever else a request carries is ignored (RFC 6749 §3.1), and not carried around either.
+_MEANINGFUL = frozenset({
+    "acr_values", "claims", "client_id", "code_challenge", "code_challenge_method", "id_token_hint", "login_hint",
+    "max_age", "nonce", "prompt", "redirect_uri", "response_mode", "response_type", "scope", "state", "ui_locales",
+})  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -87,6 +95,12 @@ class Draft:
     def destination(self) -> Destination:
         """Where an error goes; only after the redirect URI is proven."""
         return Destination(self.client.client_id, self.redirect_uri, self.response_mode, self.params.get("state"))
+
+    @property
+    def query(self) -> str:
+        """A query that makes the same request again."""
+        pairs = [(name, value) for name, value in self.params.items() if name in _MEANINGFUL]
+        return urlencode([*pairs, *(("resource", value) for value in self.resources_sent)])
 
     def finish(self) -> AuthorizationRequest:
         """The frozen request."""

@@ -1,20 +1,14 @@
 """`scope`: what the client asks for, reduced to what it may have (RFC 6749 §3.3)."""
 
-from idp.core.scopes import SCOPE_TOKEN
 from idp.oauth.checks.draft import Draft
-from idp.oauth.client_scopes import allowed_scopes
+from idp.oauth.client_scopes import allowed_scopes, parsed_scope
 from idp.oauth.errors import InvalidScope
-
-MAX_SCOPES = 100
 
 
 def check(draft: Draft) -> None:
     """Keep the scopes that exist and that the client is registered for; unknown ones are ignored
     (OpenID Connect Core §3.1.2.1). Raises InvalidScope if they are malformed or none is left."""
-    requested = tuple(dict.fromkeys(draft.params.get("scope", "").split(" ")))
-    requested = tuple(value for value in requested if value)
-    if len(requested) > MAX_SCOPES or not all(SCOPE_TOKEN.fullmatch(value) for value in requested):
-        raise InvalidScope("scope is malformed or too long")
+    requested = parsed_scope(draft.params.get("scope", ""))
     is_known = draft.provider.tokens.targets.is_known_scope
     granted = tuple(value for value in allowed_scopes(draft.client, requested) if is_known(value))
     # OpenID Connect Core §11: without a refresh token, offline_access means nothing.

@@ -3,6 +3,8 @@
 from idp.oauth.checks.draft import Draft
 from idp.oauth.errors import InvalidRequest
 
+MAX_PARAMETERS_BYTES = 16 * 1024
+"""Of a whole request, as it came and as it is kept to begin again."""
 #: Characters. Generous: real values are an order of magnitude shorter.
 LIMITS = {
     "state": 4096,
@@ -27,3 +29,6 @@ def check(draft: Draft) -> None:
             raise InvalidRequest(f"{name} is longer than {limit} characters")
     if len(draft.resources_sent) > MAX_RESOURCES:
         raise InvalidRequest(f"more than {MAX_RESOURCES} resource parameters")
+    if len(draft.query) > MAX_PARAMETERS_BYTES:
+        # Characters that came as one byte may need three when they are kept.
+        raise InvalidRequest(f"the parameters together are longer than {MAX_PARAMETERS_BYTES} bytes")

@@ -18,7 +18,7 @@ from idp.engine.tokens import InvalidTarget as TargetRefused
 from idp.identity.clients.client import Client
 from idp.identity.directory.users import User
 from idp.oauth import client_auth
-from idp.oauth.client_scopes import allowed_scopes
+from idp.oauth.client_scopes import allowed_scopes, parsed_scope
 from idp.oauth.errors import InvalidGrant, InvalidScope, InvalidTarget, UnauthorizedClient
 from idp.oauth.requests import ProtocolRequest
 from idp.storage.db import reading
@@ -46,8 +46,8 @@ class Grant(BaseGrant, TokenEndpointMixin):
         return client
 
     def requested_scopes(self) -> tuple[str, ...]:
-        """The `scope` parameter of the token request."""
-        return tuple(dict.fromkeys((self.request.payload.data.get("scope") or "").split()))
+        """The `scope` parameter of the token request (RFC 6749 §3.3). Raises InvalidScope if it is malformed."""
+        return parsed_scope(self.request.payload.data.get("scope") or "")
 
     def target(self, client: Client, scopes: tuple[str, ...], authorized: tuple[str, ...] | None = None) -> Target:
         """The resource servers that the token is for; `authorized` as in `Targets.resolve`. Raises InvalidTarget."""

@@ -1,12 +1,12 @@
 """Writing and reading audit events."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias, cast
 
-from sqlalchemy import Table, insert, select
+from sqlalchemy import ColumnElement, Table, insert, or_, select
 
 from idp.core.clock import now
 from idp.core.events import Event
@@ -19,6 +19,7 @@ from idp.storage.tables import AuditEvent
 
 JSON: TypeAlias = bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"] | None
 
+_EXPORT_PAGE = 1000
 _LONGEST_TEXT = 1000
 _DEEPEST = 6
 _SECRET_NAMES = frozenset(
@@ -143,6 +144,23 @@ class AuditTrail:
         )
         with reading() as connection:
             return [AuditRecord(**row) for row in connection.execute(query).mappings()]
+
+    def export(self, since: datetime | None = None) -> Iterator[AuditRecord]:
+        """Every event from that instant on, the oldest first. Read page by page, so that nothing is held meanwhile.
+
+        What is recorded during the export is part of it or not.
+        """
+        where: tuple[ColumnElement[bool], ...] = () if since is None else (_table.c.at >= since,)
+        while True:
+            query = select(*_table.c).where(*where).order_by(_table.c.at, _table.c.id).limit(_EXPORT_PAGE)
+            with reading() as connection:
+                page = [AuditRecord(**row) for row in connection.execute(query).mappings()]
+            yield from page
+            if len(page) < _EXPORT_PAGE:
+                return
+            last = page[-1]
+            # By instant first, which has an index; the id decides among events of one instant.
+            where = (_table.c.at >= last.at, or_(_table.c.at > last.at, _table.c.id > last.id))
 
     def purge(self, before: datetime) -> int:
         """Delete events older than that instant, in small transactions; returns how many."""

@@ -177,7 +177,10 @@ class Keyset:
             try:
                 private_key = load_private_key(self._sealer.open(key.sealed, sealing_place(key.kid)))
             except SealError as error:
-                raise ConfigurationError(f"the signing key {key.kid} does not open: {error}") from error
+                raise ConfigurationError(
+                    f"the signing key {key.kid} does not open: {error}; set IDP_KEY_ENCRYPTION_KEY to the key that "
+                    "sealed it, or name that key in IDP_PREVIOUS_KEY_ENCRYPTION_KEYS"
+                ) from error
             signer = LocalSigner(key.kid, key.alg, private_key)
             self._signers[key.kid] = signer
             return signer

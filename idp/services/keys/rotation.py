@@ -249,7 +249,7 @@ class Rotation:
         if self._ready_at(following) > moment:
             raise Conflict(
                 f"the next {alg} key {following.kid} must not sign before "
-                f"{self._ready_at(following).isoformat()}: verifiers must have had time to fetch it"
+                f"{self._ready_at(following):%Y-%m-%dT%H:%M:%SZ}: verifiers must have had time to fetch it"
             )
 
     def _complete(

@@ -12,6 +12,8 @@ from idp.core.errors import ConfigurationError, Unavailable
 from idp.storage.ephemeral.protocol import EphemeralStore, OutcomeUnknown
 
 RETRY_AFTER_SECONDS = 2.0
+LOOK_SECONDS = 0.5
+"""How long somebody may wait to hear from another thread whether the primary is back."""
 AFTERMATH_SECONDS = 3600
 MAX_VOID_KEYS = 50_000
 
@@ -91,13 +93,21 @@ class FallbackStore:
         return self._secondary.take(key) if value is None or value is DOWN else value
 
     def compare_and_set(self, key: str, expected: bytes, value: bytes, ttl: int) -> bool:
-        """See `EphemeralStore.compare_and_set`."""
+        """See `EphemeralStore.compare_and_set`.
+
+        Raises Unavailable if the value is out of reach: whoever replaces one has just read it, and to say that it was
+        changed meanwhile would be a guess.
+        """
         replaced = self._ask(lambda store: store.compare_and_set(key, expected, value, ttl))
         if replaced is True:
             return True
-        if replaced is DOWN:
-            self._breaker.void(key)
-        return self._secondary.compare_and_set(key, expected, value, ttl)
+        if self._secondary.compare_and_set(key, expected, value, ttl):
+            if replaced is DOWN:
+                self._breaker.void(key)
+            return True
+        if replaced is DOWN and self._secondary.get(key) is None:
+            raise Unavailable("the value to replace cannot be reached")
+        return False
 
     def delete(self, key: str) -> None:
         """See `EphemeralStore.delete`."""
@@ -152,6 +162,7 @@ class _Breaker:
         self._retry_after = retry_after
         self._lock = threading.Lock()
         self._probe = threading.Lock()
+        self._looks = 0
         self._void: dict[str, None] = {}
         self._next_try = 0.0
         self._aftermath_ends = 0.0
@@ -166,16 +177,20 @@ class _Breaker:
         """True if the primary is to be asked. Now and then one caller finds out whether it is back."""
         if not self.is_open:
             return True
-        return time.monotonic() >= self._next_try and self.recovers_now()
+        return time.monotonic() >= self._next_try and self.recovers_now(patience=0)
 
-    def recovers_now(self) -> bool:
-        """Find out at once whether the primary is back; one caller at a time."""
+    def recovers_now(self, patience: float = LOOK_SECONDS) -> bool:
+        """Find out at once whether the primary is back. One caller looks; others wait for what it finds, in seconds."""
         if not self.is_open:
             return True
-        if not self._probe.acquire(blocking=False):
+        looks = self._looks
+        if not self._probe.acquire(timeout=patience):
             return False
         try:
-            return self._recover()
+            if self._looks == looks and self.is_open:
+                self._recover()
+                self._looks += 1
+            return not self.is_open
         finally:
             self._probe.release()
 
@@ -205,7 +220,7 @@ class _Breaker:
             self.open(error)
             self.void(key)
 
-    def _recover(self) -> bool:
+    def _recover(self) -> None:
         try:
             self._primary.ping()
             while not self._close_if_clean():
@@ -217,9 +232,8 @@ class _Breaker:
             _log.warning("ephemeral store stays degraded", reason=str(error))
             with self._lock:
                 self._next_try = time.monotonic() + self._retry_after
-            return False
+            return
         _log.info("ephemeral store uses its primary again")
-        return True
 
     def _close_if_clean(self) -> bool:
         with self._lock:
