@@ -9,6 +9,7 @@ import ctypes
 import errno
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -231,15 +232,24 @@ def _banner(issuer: str, ports: Ports, seed: Mapping[str, Any]) -> str:
         lines.append(f"  {'':<14} {client['note']}")
     lines += [
         "",
-        "Without a browser: python -m examples.service_client" + _service_hint(issuer),
+        f"Without a browser, from {ROOT}:",
+        f"  {_service_command(issuer, ports)}",
+        "",
         "Ctrl-C stops everything.",
         "",
     ]
     return "\n".join(lines)
 
 
-def _service_hint(issuer: str) -> str:
-    return "" if issuer == "http://localhost:8000" else f" (with OIDC_ISSUER={issuer})"
+def _service_command(issuer: str, ports: Ports) -> str:
+    """The service client's command as it is typed in the project's directory, with the addresses that were moved."""
+    usual = {"OIDC_ISSUER": "http://localhost:8000", "ORDERS_URL": "http://localhost:9001/orders"}
+    actual = {"OIDC_ISSUER": issuer, "ORDERS_URL": f"http://localhost:{ports.microservice}/orders"}
+    moved = [f"{name}={shlex.quote(value)}" for name, value in actual.items() if value != usual[name]]
+    python = Path(sys.executable)
+    if python.is_relative_to(ROOT):
+        python = python.relative_to(ROOT)
+    return " ".join([*moved, shlex.quote(str(python)), "-m", "examples.service_client"])
 
 
 if __name__ == "__main__":

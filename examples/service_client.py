@@ -1,6 +1,6 @@
 """A program without a user: it gets a token with client credentials and calls the orders API.
 
-Run it beside `make demo` with `python -m examples.service_client`.
+Run it beside `make demo`, which prints the command.
 """
 
 import os

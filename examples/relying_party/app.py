@@ -4,7 +4,6 @@ Run it with `python -m examples.relying_party.app`; `make demo` does. The config
 Connect client has, from the environment: `OIDC_ISSUER`, `OIDC_CLIENT_ID`, `OIDC_CLIENT_SECRET`, `ORDERS_URL`.
 """
 
-import json
 import logging
 import os
 import secrets
@@ -21,11 +20,24 @@ from joserfc.errors import JoseError
 from werkzeug.serving import make_server
 
 from examples.relying_party.jwt_reading import unverified_parts
-from examples.relying_party.visits import Visit, Visits
+from examples.relying_party.visits import Visit, Visits, pretty
 
 SCOPE = "openid profile email address phone offline_access orders:read"
 ORDERS_API = "https://orders.example.com"
 TIMEOUT_SECONDS = 10
+
+PROBLEMS = {
+    "access_denied": "The sign-in was cancelled or not allowed",
+    "login_required": "You are not signed in at idp",
+    "consent_required": "idp has to ask you first",
+    "interaction_required": "idp has to ask you first",
+    "account_selection_required": "idp has to ask which account you mean",
+    "invalid_grant": "This sign-in has ended",
+    "mismatching_state": "This answer belongs to no sign-in that was begun here",
+    "invalid_client": "idp does not know this application",
+    "temporarily_unavailable": "idp cannot answer right now",
+}
+"""What an error code means to the person who meets it; the code is for developers."""
 
 pages = Blueprint("pages", __name__)
 
@@ -73,11 +85,11 @@ def create_app(configuration: Configuration | None = None) -> Flask:
         client_kwargs={"scope": SCOPE, "code_challenge_method": "S256", "default_timeout": TIMEOUT_SECONDS},
     )
     app.extensions["demo"] = (configuration, oauth, Visits())
-    app.add_template_filter(lambda value: json.dumps(value, indent=2, ensure_ascii=False), "pretty")
+    app.add_template_filter(pretty, "pretty")
     app.register_blueprint(pages)
     app.register_error_handler(AuthlibBaseError, _protocol_problem)
     app.register_error_handler(JoseError, _untrusted_token)
-    app.register_error_handler(requests.RequestException, _provider_down)
+    app.register_error_handler(requests.RequestException, _service_problem)
     app.after_request(_headers)
     return app
 
@@ -231,14 +243,20 @@ def logout() -> ResponseReturnValue:
 
 def _protocol_problem(error: AuthlibBaseError) -> ResponseReturnValue:
     """An error that idp sent through the browser or answered at the token endpoint."""
-    return render_template("problem.html", title=error.error, message=error.description), 400
+    title = PROBLEMS.get(error.error, "That did not work")
+    return render_template("problem.html", title=title, message=error.description, code=error.error), 400
 
 
 def _untrusted_token(error: JoseError) -> ResponseReturnValue:
     return render_template("problem.html", title="The ID token is not acceptable", message=str(error)), 400
 
 
-def _provider_down(error: requests.RequestException) -> ResponseReturnValue:
+def _service_problem(error: requests.RequestException) -> ResponseReturnValue:
+    """UserInfo refused the token, which is an answer; or something did not answer."""
+    if error.response is not None and error.response.status_code == 401:
+        message = "It has expired or was revoked, or the session it came from has ended. Refresh it, or sign in again."
+        title = "The access token is not accepted any more"
+        return render_template("problem.html", title=title, message=message, code="invalid_token"), 401
     url = str(error.request.url) if error.request is not None else _configuration().issuer
     said = f"answered {error.response.status_code}" if error.response is not None else "does not answer"
     return render_template("problem.html", title="A service is not available", message=f"{url} {said}."), 502

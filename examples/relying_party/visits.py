@@ -1,5 +1,6 @@
 """Who is signed in here. Tokens stay on the server; the browser holds only an unguessable name."""
 
+import json
 import secrets
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -37,8 +38,20 @@ class Visit:
             source,
             f"{response.status_code} {response.reason}",
             response.headers.get("WWW-Authenticate"),
-            response.text,
+            _readable(response),
         )
+
+
+def pretty(value: Any) -> str:
+    """JSON as a person reads it."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def _readable(response: requests.Response) -> str:
+    try:
+        return pretty(response.json())
+    except ValueError:
+        return response.text
 
 
 class Visits:

@@ -41,7 +41,7 @@ LOGIN = {
     "cancel_url": "/signin/cancel",
     "action": "/signin/login",
 }
-TOTP = {"user": ALICE, "action": "/signin/totp", "start_again_url": "/signin/restart"}
+TOTP = {"user": ALICE, "action": "/signin/totp", "start_again_url": "/signin/restart", "exhausted": False}
 GROUPS = [
     {
         "title": "Your account",
@@ -233,8 +233,8 @@ VARIANTS = (
         {**TOTP, "exhausted": True, "errors": ({"field": None, "message": texts.TOO_MANY_CODES},)},
     ),
     Variant("expired", "signin/expired.html", {**BACK, "reason": "expired", "start_url": "/oauth2/authorize"}),
-    Variant("finished", "signin/expired.html", {**BACK, "reason": "finished"}),
-    Variant("no-cookie", "signin/expired.html", {"reason": "no-cookie"}),
+    Variant("finished", "signin/expired.html", {**BACK, "reason": "finished", "start_url": None}),
+    Variant("no-cookie", "signin/expired.html", {"reason": "no-cookie", "start_url": None}),
     Variant("logout", "oauth/end_session.html", {**END_SESSION, **BACK}),
     Variant("logout-plain", "oauth/end_session.html", {**END_SESSION, "user": LONG}),
     Variant("logout-rtl", "oauth/end_session.html", {**END_SESSION, "user": RTL_USER, "client": CLIENT_RTL}, "he"),

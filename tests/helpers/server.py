@@ -234,7 +234,17 @@ def shared_servers(new_directory: Callable[[], Path], **options: Any) -> Iterato
 def running_server(
     backend: Backend, directory: Path, *, workers: int = 1, tls: bool = False, **settings: str
 ) -> Iterator[Server]:
-    """A migrated, running server for the length of the block; it has one API, ORDERS_API.
+    """A prepared server that runs, for the length of the block."""
+    with prepared_server(backend, directory, workers=workers, tls=tls, **settings) as server:
+        _start(server, may_move="IDP_ISSUER" not in settings)
+        yield server
+
+
+@contextlib.contextmanager
+def prepared_server(
+    backend: Backend, directory: Path, *, workers: int = 1, tls: bool = False, **settings: str
+) -> Iterator[Server]:
+    """A server that has a port and up-to-date tables with one API, ORDERS_API, and has not been started.
 
     `settings` are IDP_ variables; they replace the test defaults. Unless given, the issuer is
     `http://127.0.0.1:PORT`, or https with `tls`.
@@ -249,11 +259,9 @@ def running_server(
         **settings,
     }
     server = Server(backend, directory, chosen, 0, workers, certificate=certificate)
-    may_move = "IDP_ISSUER" not in settings
-    _choose_port(server, set_issuer=may_move)
+    _choose_port(server, set_issuer="IDP_ISSUER" not in settings)
     try:
         _set_up(server)
-        _start(server, may_move=may_move)
         yield server
     finally:
         server.close()

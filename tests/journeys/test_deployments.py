@@ -20,7 +20,7 @@ from tests.helpers.certificates import Certificate, loopback_certificate
 from tests.helpers.needs import need
 from tests.helpers.processes import free_port, start, stopping, wait_until
 from tests.helpers.relying_party import RelyingParty
-from tests.helpers.server import Server, clean_environment, running_server
+from tests.helpers.server import Server, clean_environment, prepared_server, running_server
 from tests.journeys.reverse_proxy import reverse_proxy
 from tests.journeys.walk import CLIENT, main_journey, silent
 
@@ -253,8 +253,7 @@ def test_an_untrusted_peer_is_not_believed(sqlite_server: Server) -> None:
 
 def test_journey_under_gunicorn(tmp_path: Path) -> None:
     """`gunicorn idp.wsgi:app` in place of `idp serve`, loaded by each worker or once for all."""
-    with fresh_backend(SQLITE, tmp_path) as backend, running_server(backend, tmp_path) as server:
-        server.stop()
+    with fresh_backend(SQLITE, tmp_path) as backend, prepared_server(backend, tmp_path) as server:
         for options in (("--worker-class", "gthread", "--threads", "4"), ("--preload",)):
             command = [sys.executable, "-m", "gunicorn", "idp.wsgi:app", "--bind", f"127.0.0.1:{server.port}"]
             command += ["--workers", "2", "--no-control-socket", *options]

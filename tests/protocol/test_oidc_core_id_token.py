@@ -40,6 +40,19 @@ def test_the_subject_is_short_and_printable(relying_party: RelyingParty, browser
     assert "@" not in subject, "an address may be given to somebody else one day"
 
 
+def test_the_subject_is_the_same_for_every_client_and_in_every_place(
+    server: Server, relying_party: RelyingParty, person: Person
+) -> None:
+    """§8: public subject identifiers."""
+    assert relying_party.metadata["subject_types_supported"] == ["public"]
+    subjects = set()
+    for party in (relying_party, server.create_client(redirect_uris=["https://other.example.com/callback"])):
+        tokens = party.tokens(server.browser(), person)
+        renewed = party.refreshed(tokens["refresh_token"])
+        subjects |= {tokens["claims"]["sub"], success_of(party.userinfo(renewed["access_token"]))["sub"]}
+    assert len(subjects) == 1
+
+
 @pytest.mark.parametrize("alg", [None, "RS256", "PS256", "ES256", "EdDSA"])
 def test_signed_as_the_client_registered(server: Server, browser: Browser, person: Person, alg: str | None) -> None:
     party = server.create_client(**({"id_token_signed_response_alg": alg} if alg else {}))

@@ -108,3 +108,18 @@ def test_malformed_requests(relying_party: RelyingParty) -> None:
     assert error_of(relying_party.post("revocation_endpoint", {})) == "invalid_request"
     assert error_of(relying_party.http.post(endpoint, json={"token": "x"})) == "invalid_request"
     assert error_of(relying_party.http.get(endpoint, params={"token": "x"}), 405) == "invalid_request"
+
+
+def test_pages_of_another_origin_may_revoke_without_cookies(
+    relying_party: RelyingParty, tokens: dict[str, str]
+) -> None:
+    """§2.3"""
+    headers = {"Origin": "https://spa.example", "Access-Control-Request-Method": "POST"}
+    preflight = relying_party.http.request("OPTIONS", relying_party.metadata["revocation_endpoint"], headers=headers)
+    assert preflight.status_code == 204
+    assert "POST" in preflight.headers["Access-Control-Allow-Methods"]
+    assert "authorization" in preflight.headers["Access-Control-Allow-Headers"].lower()
+    for response in (preflight, relying_party.revoke(tokens["access_token"]), relying_party.revoke("")):
+        assert response.headers["Access-Control-Allow-Origin"] == "*"
+        assert "Access-Control-Allow-Credentials" not in response.headers
+        assert "Set-Cookie" not in response.headers

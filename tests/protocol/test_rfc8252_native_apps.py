@@ -82,6 +82,21 @@ def test_private_use_schemes(server: Server, browser: Browser, person: Person, u
     success_of(party.exchange(request, shown))
 
 
+def test_claimed_https_uris(server: Server, browser: Browser, person: Person) -> None:
+    """§7.2: compared as a whole, for there is nothing about it that may vary."""
+    uri = "https://app.example.com/callback"
+    party = server.create_client(**NATIVE, redirect_uris=[uri])
+    request, callback = party.sign_in(browser, person)
+    assert callback.target == uri
+    success_of(party.exchange(request, callback))
+    for other in (
+        "https://app.example.com:8443/callback",
+        "https://app.example.com/callback/",
+        "http://app.example.com/callback",
+    ):
+        error_page_of(browser.open(party.authorization_request(redirect_uri=other).url))
+
+
 def test_pkce_is_required_whatever_was_registered(server: Server, browser: Browser) -> None:
     """§6"""
     party = server.create_client(**NATIVE, redirect_uris=LOOPBACK, require_pkce=False)

@@ -10,7 +10,7 @@ import pytest
 from idp.core.events import Event
 from tests.helpers.backends import SQLITE, fresh_backend
 from tests.helpers.processes import start, stopping, wait_until
-from tests.helpers.server import Server, clean_environment, running_server
+from tests.helpers.server import Server, clean_environment, prepared_server, running_server
 from tests.security.attacks import on_the_wire, raw_request, status_of
 
 REAL, FAKE = "203.0.113.9", "6.6.6.6"
@@ -20,14 +20,15 @@ REAL, FAKE = "203.0.113.9", "6.6.6.6"
 def behind_a_proxy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that takes us for its proxy."""
     directory = tmp_path_factory.mktemp("proxied")
+    is_ours = request.param == "idp serve"
+    server_on = running_server if is_ours else prepared_server
     with (
         fresh_backend(SQLITE, directory) as backend,
-        running_server(backend, directory, IDP_TRUSTED_PROXIES="127.0.0.1/32") as server,
+        server_on(backend, directory, IDP_TRUSTED_PROXIES="127.0.0.1/32") as server,
     ):
-        if request.param == "idp serve":
+        if is_ours:
             yield server
             return
-        server.stop()
         command = [sys.executable, "-m", "gunicorn", "idp.wsgi:app", "--bind", f"127.0.0.1:{server.port}"]
         command += ["--worker-class", "gthread", "--threads", "4", "--no-control-socket"]
         log = directory / "gunicorn.log"
@@ -70,9 +71,8 @@ def test_a_unix_socket_is_believed_if_it_is_named(tmp_path: Path) -> None:
     """There is no address at its other end, so nobody else's is made up either."""
     with (
         fresh_backend(SQLITE, tmp_path) as backend,
-        running_server(backend, tmp_path, IDP_TRUSTED_PROXIES="10.0.0.0/8") as server,
+        prepared_server(backend, tmp_path, IDP_TRUSTED_PROXIES="10.0.0.0/8") as server,
     ):
-        server.stop()
         assert address_over_a_socket(server, tmp_path / "a.sock") is None
         server.settings["IDP_TRUSTED_PROXIES"] = "unix"
         assert address_over_a_socket(server, tmp_path / "b.sock") == REAL

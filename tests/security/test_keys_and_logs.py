@@ -178,7 +178,7 @@ def test_ky1_no_secret_is_written_down(optimized_server: Server) -> None:
 
 
 def test_ky1_a_database_error_does_not_quote_what_was_stored(monkeypatch: pytest.MonkeyPatch) -> None:
-    for url in ("sqlite:///x.db", "postgresql://localhost/x"):
+    for url in ("sqlite:///:memory:", "postgresql://localhost/x"):
         assert engine_options(load_settings({"IDP_DATABASE_URL": url}))["hide_parameters"] is True
 
 

@@ -62,7 +62,8 @@ def test_main_and_buttons_carry_their_names(variant: Variant, gallery: FlaskClie
     page = open_page(gallery, variant.name)
     assert page.find("main")["data-page"] == DATA_PAGE[variant.template]
     ids = {attrs.get("id") for tag, attrs in page.all if tag == "button"}
-    assert BUTTON_IDS.get(variant.template, set()) <= ids
+    if not variant.context.get("exhausted"):
+        assert BUTTON_IDS.get(variant.template, set()) <= ids
 
 
 @EVERY

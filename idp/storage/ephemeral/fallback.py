@@ -9,9 +9,11 @@ from typing import Final, Literal, TypeVar
 import structlog
 
 from idp.core.errors import ConfigurationError, Unavailable
-from idp.storage.ephemeral.protocol import EphemeralStore, OutcomeUnknown
+from idp.storage.ephemeral.protocol import EphemeralStore, NoAnswer, OutcomeUnknown
 
 RETRY_AFTER_SECONDS = 2.0
+DOUBT_SECONDS = 5.0
+"""How long a primary that does not answer in time counts as busy, and not as gone."""
 LOOK_SECONDS = 0.5
 """How long somebody may wait to hear from another thread whether the primary is back."""
 AFTERMATH_SECONDS = 3600
@@ -39,20 +41,24 @@ class FallbackStore:
 
     What the primary does not have is looked up in the secondary, always, because another process may have
     lost its way to the primary while this one had not. What was in a primary that cannot be reached is
-    absent. What is changed in the meantime is removed from the primary before it is used again, so that
-    nothing old comes back.
+    absent; but while the primary is only late nobody can know, and Unavailable is raised. What is changed in
+    the meantime is removed from the primary before it is used again, so that nothing old comes back.
 
     `put_if_absent` is decided in the secondary even while the primary is well: a replay must not be accepted
     because the primary forgot. Do not `put` a key that is also used with `put_if_absent`.
     """
 
     def __init__(
-        self, primary: EphemeralStore, secondary: EphemeralStore, retry_after: float = RETRY_AFTER_SECONDS
+        self,
+        primary: EphemeralStore,
+        secondary: EphemeralStore,
+        retry_after: float = RETRY_AFTER_SECONDS,
+        doubt: float = DOUBT_SECONDS,
     ) -> None:
-        """`retry_after`: seconds for which a primary that failed is left alone."""
+        """`retry_after`: seconds for which a primary that failed is left alone; `doubt`: for which it may be late."""
         self._primary = primary
         self._secondary = secondary
-        self._breaker = _Breaker(primary, retry_after)
+        self._breaker = _Breaker(primary, retry_after, doubt)
 
     @property
     def is_degraded(self) -> bool:
@@ -79,11 +85,14 @@ class FallbackStore:
         if value is not None and value is not DOWN:
             return value
         found = self._secondary.get(key)
-        if found is None and value is DOWN and self._breaker.recovers_now():
+        if found is not None or value is None:
+            return found
+        if self._breaker.recovers_now():
             # Another process may be using the primary again already: look there before saying no.
             value = self._ask(lambda store: store.get(key), repeatable=True)
-            return None if value is DOWN else value
-        return found
+        if value is DOWN and self._breaker.is_in_doubt:
+            raise Unavailable("the value may be in a store that is late")
+        return None if value is DOWN else value
 
     def take(self, key: str) -> bytes | None:
         """See `EphemeralStore.take`."""
@@ -157,16 +166,23 @@ class FallbackStore:
 class _Breaker:
     """Keeps callers away from a primary that failed, and brings it back in a clean state."""
 
-    def __init__(self, primary: EphemeralStore, retry_after: float) -> None:
+    def __init__(self, primary: EphemeralStore, retry_after: float, doubt: float) -> None:
         self._primary = primary
         self._retry_after = retry_after
+        self._doubt = doubt
         self._lock = threading.Lock()
         self._probe = threading.Lock()
         self._looks = 0
         self._void: dict[str, None] = {}
         self._next_try = 0.0
         self._aftermath_ends = 0.0
+        self._doubt_ends = 0.0
         self.is_open = False
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """True while the primary is late, and not for so long that it must be gone."""
+        return self.is_open and time.monotonic() < self._doubt_ends
 
     @property
     def was_open_lately(self) -> bool:
@@ -201,6 +217,10 @@ class _Breaker:
             self._next_try = instant + self._retry_after
             self._aftermath_ends = instant + AFTERMATH_SECONDS
             was_open, self.is_open = self.is_open, True
+            if not _is_late(reason):
+                self._doubt_ends = 0.0
+            elif not was_open:
+                self._doubt_ends = instant + self._doubt
         if not was_open:
             _log.warning("ephemeral store degraded to SQL", reason=str(reason))
 
@@ -232,6 +252,8 @@ class _Breaker:
             _log.warning("ephemeral store stays degraded", reason=str(error))
             with self._lock:
                 self._next_try = time.monotonic() + self._retry_after
+                if not _is_late(error):
+                    self._doubt_ends = 0.0
             return
         _log.info("ephemeral store uses its primary again")
 
@@ -242,3 +264,7 @@ class _Breaker:
             self.is_open = False
             self._aftermath_ends = time.monotonic() + AFTERMATH_SECONDS
             return True
+
+
+def _is_late(error: Exception) -> bool:
+    return isinstance(error, NoAnswer) and error.is_late

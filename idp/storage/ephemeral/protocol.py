@@ -5,7 +5,15 @@ from typing import Protocol
 from idp.core.errors import Unavailable
 
 
-class OutcomeUnknown(Unavailable):
+class NoAnswer(Unavailable):
+    """The store cannot be asked, and nothing was changed. `is_late`: it may be well, and only busy."""
+
+    def __init__(self, message: str, *, is_late: bool = False) -> None:
+        super().__init__(message)
+        self.is_late = is_late
+
+
+class OutcomeUnknown(NoAnswer):
     """The store fell silent after it was asked: the change may or may not have been made."""
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from redis import ConnectionPool
 from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from idp.core.errors import ConfigurationError, Unavailable
-from idp.storage.ephemeral.protocol import OutcomeUnknown
+from idp.storage.ephemeral.protocol import NoAnswer, OutcomeUnknown
 
 TIMEOUT_SECONDS = 0.1
 
@@ -116,16 +117,21 @@ class RedisStore:
         try:
             connection = self._pool.get_connection()
         except (RedisError, OSError) as error:
-            raise Unavailable(f"Redis cannot be reached: {type(error).__name__}") from error
+            raise NoAnswer(f"Redis cannot be reached: {type(error).__name__}", is_late=_is_late(error)) from error
         try:
             yield connection
         except ResponseError as error:
             # An answer, so it is certain that nothing was changed: loading, read-only, out of memory.
             raise Unavailable(f"Redis refuses: {error}") from error
         except (RedisError, OSError) as error:
-            raise OutcomeUnknown(f"Redis did not answer: {type(error).__name__}") from error
+            raise OutcomeUnknown(f"Redis did not answer: {type(error).__name__}", is_late=_is_late(error)) from error
         finally:
             self._pool.release(connection)
+
+
+def _is_late(error: Exception) -> bool:
+    """A connection that is refused or closed means that Redis, and what it held, is gone. Silence says less."""
+    return isinstance(error, RedisTimeoutError | TimeoutError)
 
 
 def _exchange(connection: Any, *command: bytes | int | str) -> Any:
