@@ -75,6 +75,16 @@ class Load:
             for thread in threads:
                 thread.join()
 
+    def go_on(self, seconds: float, answers: int = 20) -> None:
+        """Let it run for so long, and on a slow machine until there was something to lose. Raises TimeoutError."""
+        wanted = self.promises.answers + answers
+        time.sleep(seconds)
+        deadline = time.monotonic() + 60
+        while self.promises.answers < wanted and not self.broken:
+            if time.monotonic() > deadline:
+                raise TimeoutError("the server does next to nothing")
+            time.sleep(0.05)
+
     def _repeat(self, step: Callable[[], None]) -> None:
         while not self._over.is_set():
             begun = time.monotonic()

@@ -54,11 +54,11 @@ def test_a_killed_worker_loses_nothing(start_server: StartServer, tmp_path: Path
     with stopping(creator), load.running():
         eventually(lambda: creations.stat().st_size > 0)
         for pid in before:
-            time.sleep(SECONDS_OF_LOAD)
+            load.go_on(SECONDS_OF_LOAD)
             os.kill(pid, signal.SIGKILL)
             eventually(lambda gone=pid: len(worker_pids(server)) == 2 and gone not in worker_pids(server))
         creator.kill()
-        time.sleep(SECONDS_OF_LOAD)
+        load.go_on(SECONDS_OF_LOAD)
     assert before.isdisjoint(worker_pids(server)), "a killed worker was not replaced"
     load.check()
     created = creations.read_text().split()

@@ -242,7 +242,8 @@ def sane(answer: TestResponse) -> TestResponse:
         assert not page.tags & {"x-canary", "img", "iframe", "object", "embed", "base"}
         assert "unsafe" not in answer.headers["Content-Security-Policy"]
     elif answer.status_code not in (204, 304):
-        assert answer.mimetype in ("application/json", "text/plain", "application/jwt"), answer.mimetype
+        kinds = ("application/json", "text/plain", "application/jwt")
+        assert not answer.data or answer.mimetype in kinds, answer.mimetype
     return answer
 
 
@@ -308,7 +309,7 @@ def test_the_endpoints_for_clients_take_anything(
     house: House, path: str, body: bytes, credentials: dict[str, str], content_type: str
 ) -> None:
     answer = post(house.client(), path, body, content_type, **credentials)
-    assert answer.mimetype == "application/json"
+    assert answer.mimetype == "application/json" or not answer.data
     assert answer.status_code in (200, 400, 401, 413)
 
 
@@ -448,7 +449,7 @@ def test_any_address_is_answered(house: House, path: str, query: bytes, step: st
         if re.match(r"/[/\\]", address):
             continue  # the test client would take it for a host; WB4 sends it on the wire
         answer = client.get(address, base_url=ISSUER, environ_overrides={"QUERY_STRING": query.decode("latin-1")})
-        if answer.mimetype.startswith(("text/css", "text/javascript", "image/")):
+        if (answer.mimetype or "").startswith(("text/css", "text/javascript", "image/")):
             continue
         sane(answer)
 
