@@ -5,6 +5,7 @@
 
 import argparse
 import logging
+import mimetypes
 import secrets
 import threading
 from collections.abc import Iterator
@@ -39,6 +40,7 @@ def create_gallery() -> Flask:
         static_folder=str(resource_dir("static")),
         static_url_path="/static",
     )
+    app.view_functions["static"] = _static
     app.jinja_env.undefined = StrictUndefined
     app.config["BABEL_TRANSLATION_DIRECTORIES"] = str(translations_dir())
     Babel(app, locale_selector=lambda: g.get("locale", "en"))
@@ -94,6 +96,14 @@ def create_gallery() -> Flask:
         return dict(request.form)
 
     return app
+
+
+def _static(filename: str) -> Response:
+    """Read whole: Chromium hangs up on icons when a page closes, and a file being streamed would stay open."""
+    path = resource_dir("static") / filename
+    if not path.is_file() or path.parent != resource_dir("static"):
+        abort(404)
+    return Response(path.read_bytes(), mimetype=mimetypes.guess_type(filename)[0])
 
 
 @contextmanager
