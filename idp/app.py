@@ -153,7 +153,7 @@ def _tokens(
 
 def _install_doors(app: Flask, settings: Settings) -> None:
     prefix = settings.issuer_path
-    json_paths = frozenset(prefix + path for path in oauth_routes.JSON_PATHS) | {"/healthz", "/readyz"}
+    page_paths = frozenset(prefix + path for path in oauth_routes.PAGE_PATHS)
     cors_paths = frozenset(prefix + path for path in oauth_routes.CORS_PATHS)
     documents = frozenset(prefix + path for path in oauth_routes.DOCUMENT_PATHS)
     if prefix:
@@ -164,14 +164,22 @@ def _install_doors(app: Flask, settings: Settings) -> None:
         for document in ("openid-configuration", "oauth-authorization-server"):
             inserted = f"/.well-known/{document}{prefix}"
             app.add_url_rule(inserted, f"inserted-{document}", discovery)
-            json_paths |= {inserted}
             cors_paths |= {inserted}
             documents |= {inserted}
     install_hooks(app, settings)
     install_headers(app, settings, cors_paths)
     install_locale(app, settings)
     install_pages(app)
-    install_errors(app, json_paths)
+
+    def is_for_programs(path: str) -> bool:
+        """Also what is mistyped there: it was meant for an endpoint that programs call."""
+        return (
+            path in ("/healthz", "/readyz")
+            or "/.well-known/" in path
+            or (path.startswith(f"{prefix}/oauth2/") and path.rstrip("/") not in page_paths)
+        )
+
+    install_errors(app, is_for_programs)
     if settings.log_level != "debug":  # which lists every request
         app.wsgi_app = Replay(app.wsgi_app, documents)  # type: ignore[method-assign]
     for door in (web_routes, oauth_routes, signin_routes):

@@ -7,6 +7,8 @@ from idp.oauth.errors import InvalidRequest, InvalidToken, OAuthError
 from idp.oauth.requests import FORM, read_form
 from idp.web.provider import current_provider
 
+_REFUSED = "the access token is expired, revoked or not ours"
+
 
 def presented_token(request: Request) -> str | None:
     """The token from the Authorization header or the form body, never the query (RFC 6750 §2, RFC 9700 §4.3.2).
@@ -25,15 +27,28 @@ def presented_token(request: Request) -> str | None:
 
 def live_token(value: str) -> tuple[AccessToken, Family | None]:
     """The token and its family, if it is ours, unexpired, unrevoked, and its client enabled. Raises InvalidToken."""
+    token = authentic_token(value)
+    return token, live_family(token)
+
+
+def authentic_token(value: str) -> AccessToken:
+    """The token if it is ours and unexpired; a JWT that is not is refused without a database. Raises InvalidToken."""
+    token = current_provider().tokens.access.read(value)
+    if token is None:
+        raise InvalidToken(_REFUSED)
+    return token
+
+
+def live_family(token: AccessToken) -> Family | None:
+    """The family of a token that still stands, None if it has none. Raises InvalidToken."""
     provider = current_provider()
-    token = provider.tokens.access.read(value)
-    standing = None if token is None else provider.tokens.access.standing(token)
-    if token is None or standing is None or standing.is_revoked:
-        raise InvalidToken("the access token is expired, revoked or not ours")
+    standing = provider.tokens.access.standing(token)
+    if standing.is_revoked:
+        raise InvalidToken(_REFUSED)
     client = provider.clients.get(token.client_id)
     if client is None or not client.is_enabled:
-        raise InvalidToken("the access token is expired, revoked or not ours", detail="client disabled")
-    return token, standing.family
+        raise InvalidToken(_REFUSED, detail="client disabled")
+    return standing.family
 
 
 def challenge(error: OAuthError | None = None, scope: str | None = None) -> str:

@@ -27,21 +27,11 @@ blueprint.add_url_rule("/oauth2/logout", "end_session", end_session, methods=_BO
 blueprint.add_url_rule("/.well-known/openid-configuration", "discovery", discovery)  # OIDC Discovery §4
 blueprint.add_url_rule("/.well-known/oauth-authorization-server", "metadata", discovery)  # RFC 8414 §3
 
-#: Endpoints that programs call: they answer errors in JSON and take part in CORS.
-JSON_PATHS = frozenset(
-    {
-        "/oauth2/token",
-        "/oauth2/userinfo",
-        "/oauth2/introspect",
-        "/oauth2/revoke",
-        "/oauth2/jwks",
-        "/.well-known/openid-configuration",
-        "/.well-known/oauth-authorization-server",
-    }
-)
+#: Endpoints that people's browsers are sent to: they answer errors with pages, all others in JSON.
+PAGE_PATHS = frozenset({"/oauth2/authorize", "/oauth2/authorize/resume", "/oauth2/logout"})
 #: Public documents, the same for whoever asks.
 DOCUMENT_PATHS = frozenset(
     {"/oauth2/jwks", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"}
 )
-#: Introspection is for servers with a secret, never for a page.
-CORS_PATHS = JSON_PATHS - {"/oauth2/introspect"}
+#: What pages of applications may call. Introspection is for servers with a secret, never for a page.
+CORS_PATHS = DOCUMENT_PATHS | {"/oauth2/token", "/oauth2/userinfo", "/oauth2/revoke"}

@@ -3,7 +3,7 @@
 from flask import Response, request
 
 from idp.engine.tokens import AccessToken, Family, userinfo_claims
-from idp.oauth.bearer import challenge, live_token, presented_token
+from idp.oauth.bearer import authentic_token, challenge, live_family, presented_token
 from idp.oauth.errors import InsufficientScope, InvalidToken, OAuthError
 from idp.oauth.json_response import json_response
 from idp.services.keys.jws import sign_jwt
@@ -20,9 +20,9 @@ def userinfo() -> Response:
         value = presented_token(request)
         if value is None:
             return json_response(None, 401, {"WWW-Authenticate": challenge()})
+        token = authentic_token(value)
         with reading():  # one connection for all that is asked
-            token, family = live_token(value)
-            claims = _claims(token, family)
+            claims = _claims(token, live_family(token))
         return _respond(token, claims)
     except OAuthError as error:
         scope = "openid" if isinstance(error, InsufficientScope) else None

@@ -1,5 +1,6 @@
 """Every failure has an answer fit for its reader: JSON for programs, a page for people, a traceback for neither."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -22,7 +23,6 @@ log = structlog.get_logger("idp.errors")
 _RETRY_AFTER_SECONDS = 5
 
 
-_PEOPLE_S_ENDPOINTS = ("/oauth2/authorize", "/oauth2/authorize/resume", "/oauth2/logout")
 _DESCRIPTIONS = {
     404: "There is no such endpoint.",
     405: "The endpoint does not take this method.",
@@ -58,18 +58,11 @@ def error_page(
     )
 
 
-def install_errors(app: Flask, json_paths: frozenset[str]) -> None:
-    """Register the handlers. `json_paths` are endpoints that programs call."""
+def install_errors(app: Flask, is_for_programs: Callable[[str], bool]) -> None:
+    """Register the handlers. `is_for_programs` says of a path whether programs call it, or mistyped one they call."""
 
     def wants_json() -> bool:
-        path = request.path.rstrip("/")
-        return (
-            path in json_paths
-            or "/.well-known/" in path
-            # What is mistyped there was meant for an endpoint that programs call.
-            or ("/oauth2/" in path and not path.endswith(_PEOPLE_S_ENDPOINTS))
-            or request.accept_mimetypes.best == "application/json"
-        )
+        return is_for_programs(request.path) or request.accept_mimetypes.best == "application/json"
 
     @app.errorhandler(CsrfError)
     def _csrf(_error: CsrfError) -> Response:

@@ -12,20 +12,6 @@ from idp.core.clock import now
 from idp.core.events import Event
 from idp.services.audit import AuditTrail, RequestContext, request_context
 from idp.storage.db import transaction
-from tests.helpers.database import DIALECTS, application_context, database_with_tables, empty_tables
-
-
-@pytest.fixture(scope="module", params=DIALECTS)
-def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with database_with_tables(request.param, tmp_path_factory.mktemp("database")) as url:
-        yield url
-
-
-@pytest.fixture
-def app(url: str) -> Iterator[Flask]:
-    with application_context(url) as app:
-        yield app
-        empty_tables()
 
 
 @pytest.fixture

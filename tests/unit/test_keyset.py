@@ -4,7 +4,6 @@ import json
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ from idp.services.keys.signer import GeneratedKey, generate_key, load_private_ke
 from idp.storage.db import reading, transaction
 from idp.storage.tables import SigningKeyRow
 from idp.storage.versions import bump
-from tests.helpers.database import DIALECTS, application_context, database_with_tables, empty_tables, processes
+from tests.helpers.database import application_context, processes
 
 KEK = b"k" * 32
 ISSUER = "https://id.example"
@@ -39,20 +38,6 @@ DAY = 86400
 ALL = ("RS256", "PS256", "ES256", "EdDSA")
 
 FAST: dict[str, Any] = {"keys": {"algorithms": ("RS256", "ES256", "EdDSA")}}
-
-
-@pytest.fixture(scope="module", params=DIALECTS)
-def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a database with tables, on each dialect that is available."""
-    with database_with_tables(request.param, tmp_path_factory.mktemp("database")) as url:
-        yield url
-
-
-@pytest.fixture
-def app(url: str) -> Iterator[Flask]:
-    with application_context(url) as app:
-        yield app
-        empty_tables()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -18,23 +17,9 @@ from idp.services.limits.addresses import address_group
 from idp.services.limits.throttle import Throttle, Verdict, unknown_account
 from idp.storage.db import reading, transaction
 from idp.storage.tables import ThrottleRow
-from tests.helpers.database import DIALECTS, application_context, database_with_tables, empty_tables, processes
+from tests.helpers.database import application_context, processes
 
 ALLOWED = Verdict(True)
-
-
-@pytest.fixture(scope="module", params=DIALECTS)
-def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a database with tables, on each dialect that is available."""
-    with database_with_tables(request.param, tmp_path_factory.mktemp("database")) as url:
-        yield url
-
-
-@pytest.fixture
-def app(url: str) -> Iterator[Flask]:
-    with application_context(url) as app:
-        yield app
-        empty_tables()
 
 
 @pytest.fixture

@@ -1,0 +1,23 @@
+"""A database with tables and an application context, for tests of services without a server."""
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+
+from tests.helpers.database import DIALECTS, application_context, database_with_tables, empty_tables
+
+
+@pytest.fixture(scope="module", params=DIALECTS)
+def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a database with tables, on each dialect that is available; one for the whole module."""
+    with database_with_tables(request.param, tmp_path_factory.mktemp("database")) as url:
+        yield url
+
+
+@pytest.fixture
+def app(url: str) -> Iterator[Flask]:
+    """An application context on it; every test finds the tables empty."""
+    with application_context(url) as app:
+        yield app
+        empty_tables()
