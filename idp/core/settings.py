@@ -166,6 +166,8 @@ class Features(_Section):
 
     opaque_access_tokens: bool = True
     """APIs may take opaque access tokens. Off, none can be registered so, and those that are get JWTs (RFC 9068)."""
+    front_channel_tokens: bool | None = None
+    """The implicit and hybrid flows, whose tokens travel in the browser's address bar. Unset: in development only."""
 
 
 class Settings(_Section):
@@ -286,6 +288,12 @@ class Settings(_Section):
     def is_https(self) -> bool:
         """True if browsers reach us over TLS; decides Secure and `__Host-` cookies, and HSTS."""
         return self.issuer.startswith("https://")
+
+    @property
+    def has_front_channel_tokens(self) -> bool:
+        """True if the authorization endpoint may answer with tokens (OpenID Connect Core §3.2, §3.3)."""
+        chosen = self.features.front_channel_tokens
+        return not self.is_production if chosen is None else chosen
 
     @property
     def is_production(self) -> bool:

@@ -31,6 +31,11 @@ class AuthorizationRequest:
     ui_locales: tuple[str, ...] = ()
 
     @property
+    def returns(self) -> frozenset[str]:
+        """What the authorization response carries: `code`, `id_token`, `token`."""
+        return frozenset(self.response_type.split())
+
+    @property
     def individual_claims(self) -> tuple[str, ...]:
         """The names of claims asked for one by one, from both members of the `claims` parameter."""
         return tuple(sorted({name for member in self.claims.values() for name in member}))

@@ -10,7 +10,6 @@ from idp.core.crypto import sha256_hex
 from idp.core.events import Event
 from idp.core.randomness import new_token
 from idp.engine.interaction import Interaction, Step, is_expired, next_step
-from idp.engine.tokens import Authorization
 from idp.identity.sessions.rows import Session
 from idp.oauth import pipeline, response
 from idp.oauth.authorization_request import AuthorizationRequest
@@ -26,6 +25,7 @@ from idp.oauth.errors import (
     OAuthError,
     UnmetAuthenticationRequirements,
 )
+from idp.oauth.granting import grant
 from idp.services.limits.pending import visitor_at
 from idp.signin.facts import Gathered, gather
 from idp.web.browser_session import current_session, current_visitor
@@ -165,36 +165,13 @@ def _recheck_client(authorization_request: AuthorizationRequest) -> None:
 
 
 def _grant(authorization_request: AuthorizationRequest, gathered: Gathered, session: Session) -> Response:
-    provider = current_provider()
-    scopes = _consented_scopes(authorization_request, gathered)
-    if not scopes:
-        return _fail(authorization_request, ConsentRequired("the person has not allowed any of the scopes"))
-    code = provider.tokens.codes.issue(
-        Authorization(
-            client_id=authorization_request.client_id,
-            user_id=session.user_id,
-            session_id=session.id,
-            scopes=scopes,
-            resources=authorization_request.resources,
-            auth_time=session.auth_time,
-            acr=session.acr,
-            amr=session.amr,
-            claims_request=authorization_request.claims,
-        ),
-        redirect_uri=authorization_request.redirect_uri,
-        redirect_uri_was_sent=authorization_request.redirect_uri_was_sent,
-        code_challenge=authorization_request.code_challenge,
-        nonce=authorization_request.nonce,
-    )
-    provider.audit.record(
-        Event.AUTHORIZATION_GRANTED,
-        actor=f"user:{session.user_id}",
-        user_id=session.user_id,
-        client_id=authorization_request.client_id,
-        session_id=session.id,
-        scopes=list(scopes),
-    )
-    return response.success(authorization_request.destination, code)
+    client = gathered.client
+    if client is None:
+        raise RuntimeError("the client check has to come first")
+    try:
+        return grant(authorization_request, gathered, client, session)
+    except OAuthError as error:
+        return _fail(authorization_request, error)
 
 
 def _fail(authorization_request: AuthorizationRequest, error: OAuthError) -> Response:
@@ -208,14 +185,6 @@ def _failure(interaction: Interaction) -> OAuthError:
     if failure is None:
         return UnmetAuthenticationRequirements("the requested authentication level cannot be reached")
     return BY_CODE[failure.error](failure.description)
-
-
-def _consented_scopes(authorization_request: AuthorizationRequest, gathered: Gathered) -> tuple[str, ...]:
-    """What was asked for, less what the person declined, just now or when last asked."""
-    if gathered.client is not None and not gathered.client.asks_for_consent:
-        return authorization_request.scopes
-    consent = gathered.consent
-    return tuple(scope for scope in authorization_request.scopes if consent and scope in consent.scopes)
 
 
 def _posted_key(posted: str) -> str:

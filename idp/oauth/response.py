@@ -1,4 +1,4 @@
-"""Answers of the authorization endpoint: a code, or an error, always with `state` and `iss`."""
+"""Answers of the authorization endpoint: a code, tokens, or an error, always with `state` and `iss`."""
 
 from dataclasses import dataclass
 
@@ -19,9 +19,9 @@ class Destination:
     state: str | None
 
 
-def success(destination: Destination, code: str) -> Response:
-    """RFC 6749 §4.1.2, with the issuer (RFC 9207)."""
-    return _send(destination, {"code": code})
+def success(destination: Destination, members: dict[str, str]) -> Response:
+    """What was granted (RFC 6749 §4.1.2, §4.2.2), with the issuer (RFC 9207)."""
+    return _send(destination, members)
 
 
 def failure(destination: Destination, error: OAuthError) -> Response:

@@ -1,4 +1,4 @@
-"""How an authorization response travels: `query` or `form_post`; `fragment` for refusals alone."""
+"""How an authorization response travels: `query`, `fragment` or `form_post`."""
 
 from collections.abc import Mapping
 from urllib.parse import quote

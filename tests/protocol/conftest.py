@@ -35,6 +35,12 @@ def impatient_server(request: pytest.FixtureRequest, _special_servers: SpecialSe
 
 
 @pytest.fixture
+def careful_server(_special_servers: SpecialServers) -> Server:
+    """A shared server without tokens in the front channel, as it is in production."""
+    return _special_servers("careful", SQLITE, IDP_FEATURES__FRONT_CHANNEL_TOKENS="false")
+
+
+@pytest.fixture
 def two_workers(request: pytest.FixtureRequest, _special_servers: SpecialServers) -> Server:
     """A shared server of two processes."""
     return _special_servers("two_workers", _chosen(request), workers=2)

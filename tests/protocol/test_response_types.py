@@ -1,4 +1,4 @@
-"""OAuth 2.0 Multiple Response Types: only `code` is spoken; the others are refused where their client listens."""
+"""OAuth 2.0 Multiple Response Types: with the switch off only `code` is spoken; others are refused where heard."""
 
 from typing import Any
 
@@ -6,10 +6,17 @@ import pytest
 
 from tests.helpers.browser import Browser, Person
 from tests.helpers.relying_party import RelyingParty
+from tests.helpers.server import Server
 from tests.protocol.expectations import error_at_callback, refused, success_of
 
 FRONT_CHANNEL = ["token", "id_token", "id_token token", "token id_token", "code token", "code id_token",
                  "code id_token token"]  # fmt: skip
+
+
+@pytest.fixture
+def server(careful_server: Server) -> Server:
+    """As in production."""
+    return careful_server
 
 
 def refusal(party: RelyingParty, browser: Browser, mode: str, **params: Any) -> str:

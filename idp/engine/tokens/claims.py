@@ -15,12 +15,13 @@ def userinfo_claims(user: User, authorization: Authorization) -> dict[str, Any]:
     return {"sub": user.id} | person_claims(user, names)
 
 
-def id_token_claims(user: User, authorization: Authorization) -> dict[str, Any]:
+def id_token_claims(user: User, authorization: Authorization, *, with_scopes: bool) -> dict[str, Any]:
     """Claims about the person that the ID token was asked for one by one.
 
     Those of the scopes belong to UserInfo as soon as an access token is issued (OpenID Connect Core §5.4).
     """
-    return person_claims(user, _requested(authorization, "id_token"))
+    names = _requested(authorization, "id_token")
+    return person_claims(user, names | claims_for_scopes(authorization.scopes) if with_scopes else names)
 
 
 def person_claims(user: User, names: Iterable[str]) -> dict[str, Any]:

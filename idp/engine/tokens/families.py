@@ -56,9 +56,9 @@ class Families:
         self._lifetimes = lifetimes
 
     def create(
-        self, family_id: str, authorization: Authorization, *, code_hash: str, with_refresh_token: bool
+        self, family_id: str, authorization: Authorization, *, code_hash: str | None, with_refresh_token: bool
     ) -> Family:
-        """Store a new family in the open transaction.
+        """Store a new family in the open transaction; one of the front channel has no code.
 
         A family without a refresh token lives only as long as an access token can. Raises CodeReused if the code
         has a family already, which the database decides whatever the ephemeral store gave out (I2), and

@@ -34,14 +34,17 @@ class IdTokens:
         alg: str,
         nonce: str | None = None,
         access_token: str | None = None,
+        code: str | None = None,
+        stands_alone: bool = False,
     ) -> str:
-        """An ID token for the client of `authorization`.
+        """An ID token for the client of `authorization`, bound to the access token and the code that come with it.
 
-        `auth_time` comes from the authorization, never from the clock: it stays the same across refreshes.
+        `stands_alone`: no access token will ever open UserInfo, so the claims of the scopes are in here. `auth_time`
+        comes from the authorization, never from the clock: it stays the same across refreshes.
         """
         issued_at = timestamp(now())
         # Person claims first: no attribute of a user may overwrite a protocol claim.
-        claims: dict[str, Any] = id_token_claims(user, authorization)
+        claims: dict[str, Any] = id_token_claims(user, authorization, with_scopes=stands_alone)
         claims |= {
             "iss": self._issuer,
             "sub": user.id,
@@ -58,6 +61,8 @@ class IdTokens:
             claims["sid"] = authorization.session_id
         if access_token is not None:
             claims["at_hash"] = half_hash(access_token, alg)
+        if code is not None:
+            claims["c_hash"] = half_hash(code, alg)
         return sign_jwt(self._keyset.signer(alg), claims, TYP)
 
     def read_hint(self, token: str) -> dict[str, Any] | None:

@@ -25,13 +25,21 @@ from idp.core.scopes import SCOPE_TOKEN
 from idp.core.settings import SigningAlgorithm
 from idp.identity.clients.localized import split_localized
 from idp.identity.clients.public_keys import check_jwks
-from idp.identity.clients.redirect_uris import check_redirect_uri, uses_private_scheme
+from idp.identity.clients.redirect_uris import check_redirect_uri, host_of, uses_private_scheme
 from idp.identity.clients.resource_indicators import check_resource
 from idp.identity.clients.uris import check_web_url
 
-GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
-RESPONSE_TYPES: Mapping[str, frozenset[str]] = {"code": frozenset({"authorization_code"})}
-"""Response type → the grant types it needs (RFC 7591 §2.1)."""
+GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials", "implicit")
+_CODE, _TOKENS = frozenset({"authorization_code"}), frozenset({"implicit"})
+RESPONSE_TYPES: Mapping[str, frozenset[str]] = {
+    "code": _CODE,
+    "id_token": _TOKENS,
+    "id_token token": _TOKENS,
+    "code id_token": _CODE | _TOKENS,
+    "code token": _CODE | _TOKENS,
+    "code id_token token": _CODE | _TOKENS,
+}
+"""Response type → the grant types it needs (RFC 7591 §2.1). Their words are in alphabetical order."""
 
 AuthMethod = Literal["client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "none"]
 AUTH_METHODS: tuple[str, ...] = get_args(AuthMethod)
@@ -164,7 +172,9 @@ class ClientMetadata(BaseModel):
     @classmethod
     def _only_supported(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         supported = GRANT_TYPES if info.field_name == "grant_types" else RESPONSE_TYPES
-        kept = tuple(dict.fromkeys(name for name in value if name in supported))
+        # The order of a response type's words does not matter (RFC 6749 §3.1.1).
+        names = (" ".join(sorted(set(name.split()))) for name in value)
+        kept = tuple(dict.fromkeys(name for name in names if name in supported))
         if not kept and (value or info.field_name == "grant_types"):
             raise Invalid(f"none of the {info.field_name} is supported", info.field_name)
         return kept
@@ -223,6 +233,8 @@ class ClientMetadata(BaseModel):
         for field in ("redirect_uris", "post_logout_redirect_uris"):
             for uri in getattr(self, field):
                 check_redirect_uri(uri, is_native=is_native, is_public=self.is_public, field=field)
+        if "implicit" in self.grant_types and not is_native:
+            _check_front_channel_uris(self.redirect_uris)
         self._check_grants()
         self._check_authentication()
         return self
@@ -232,11 +244,12 @@ class ClientMetadata(BaseModel):
         for response_type in self.response_types:
             if missing := RESPONSE_TYPES[response_type] - grants:
                 raise Invalid(f"the response type {response_type} needs the grant type {min(missing)}", "grant_types")
-        if "authorization_code" in grants:
-            if "code" not in self.response_types:
-                raise Invalid("the grant type authorization_code needs the response type code", "response_types")
-            if not self.redirect_uris:
-                raise Invalid("at least one redirect URI is required", "redirect_uris")
+        needed: set[str] = set().union(*(RESPONSE_TYPES[name] for name in self.response_types))
+        for grant, example in (("authorization_code", "code"), ("implicit", "id_token")):
+            if grant in grants - needed:
+                raise Invalid(f"the grant type {grant} needs a response type such as {example}", "response_types")
+        if needed and not self.redirect_uris:
+            raise Invalid("at least one redirect URI is required", "redirect_uris")
         if "refresh_token" in grants and "authorization_code" not in grants:
             raise Invalid("the grant type refresh_token needs authorization_code", "grant_types")
         if "client_credentials" in grants and self.is_public:
@@ -254,6 +267,25 @@ class ClientMetadata(BaseModel):
         )
         if alg is not None and alg not in allowed:
             raise Invalid(f"use one of {', '.join(allowed)} with {method}", "token_endpoint_auth_signing_alg")
+
+
+def without_front_channel(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Metadata less the implicit grant and the response types that need it (RFC 7591 §2: a server may reduce)."""
+    kept = dict(values)
+    for field, is_kept in (
+        ("grant_types", lambda name: name != "implicit"),
+        ("response_types", lambda name: not isinstance(name, str) or name.split() == ["code"]),
+    ):
+        if isinstance(kept.get(field), _LISTS):
+            kept[field] = [name for name in kept[field] if is_kept(name)]
+    return kept
+
+
+def _check_front_channel_uris(uris: tuple[str, ...]) -> None:
+    """OpenID Connect Dynamic Client Registration §2: tokens in the address bar go to https, never to localhost."""
+    for uri in uris:
+        if not uri.startswith("https://") or host_of(uri) == "localhost":
+            raise Invalid("with the grant type implicit, redirect URIs of a web client need https", "redirect_uris")
 
 
 def _frozen(value: Any) -> Any:

@@ -19,7 +19,7 @@ from idp.core.events import Event
 from idp.core.randomness import new_id
 from idp.identity.clients import rows
 from idp.identity.clients.client import Client
-from idp.identity.clients.metadata import SECRET_METHODS, SIGNATURE_ALGORITHMS, ClientMetadata
+from idp.identity.clients.metadata import SECRET_METHODS, SIGNATURE_ALGORITHMS, ClientMetadata, without_front_channel
 from idp.identity.clients.record_cache import RecordCache
 from idp.identity.clients.secret_vault import SecretVault
 from idp.identity.clients.secrets import check_given_secret, generate_secret
@@ -50,10 +50,13 @@ class ClientRegistry:
         audit: AuditTrail,
         *,
         algorithms: Sequence[str] = SIGNATURE_ALGORITHMS,
+        allow_front_channel: bool = True,
         cache_size: int = CACHE_SIZE,
     ) -> None:
-        """`algorithms`: those that have signing keys, of which clients may choose."""
+        """`algorithms`: those that have signing keys, of which clients may choose. `allow_front_channel`: clients may
+        register the implicit and hybrid flows."""
         self._algorithms = algorithms
+        self._allow_front_channel = allow_front_channel
         self._vault = SecretVault(secrets, sealer)
         self._audit = audit
         self._cache: RecordCache[Client] = RecordCache(VersionWatch(VERSION), cache_size)
@@ -152,7 +155,10 @@ class ClientRegistry:
         return client, new_secret
 
     def _checked(self, metadata: ClientMetadata | Mapping[str, Any]) -> ClientMetadata:
-        checked = metadata if isinstance(metadata, ClientMetadata) else ClientMetadata.parse(metadata)
+        values = metadata.to_dict() if isinstance(metadata, ClientMetadata) else metadata
+        if not self._allow_front_channel:
+            values = without_front_channel(values)
+        checked = ClientMetadata.parse(values)
         for field in SIGNING_FIELDS:
             check_signing_alg(getattr(checked, field), self._algorithms, field)
         return checked

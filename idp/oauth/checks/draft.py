@@ -92,6 +92,11 @@ class Draft:
         return self._client is not None
 
     @property
+    def returns(self) -> frozenset[str]:
+        """What the authorization response carries: `code`, `id_token`, `token`; only after the check."""
+        return frozenset(self.response_type.split())
+
+    @property
     def destination(self) -> Destination:
         """Where an error goes; only after the redirect URI is proven."""
         return Destination(self.client.client_id, self.redirect_uri, self.response_mode, self.params.get("state"))

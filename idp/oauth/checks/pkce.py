@@ -14,7 +14,7 @@ def check(draft: Draft) -> None:
     challenge = draft.params.get("code_challenge")
     method = draft.params.get("code_challenge_method")
     if challenge is None:
-        if draft.client.require_pkce:
+        if draft.client.require_pkce and "code" in draft.returns:
             raise InvalidRequest("code_challenge is missing: this client has to use PKCE with S256")
         if method is not None:
             raise InvalidRequest("code_challenge_method without code_challenge")

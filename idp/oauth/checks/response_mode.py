@@ -1,20 +1,27 @@
 """`response_mode`: how the answer travels (OAuth 2.0 Multiple Response Type Encoding Practices §2.1)."""
 
+from idp.core.settings import Settings
 from idp.oauth.checks.draft import Draft
 from idp.oauth.errors import InvalidRequest
 
-SUPPORTED = ("query", "form_post")
-_FRONT_CHANNEL = frozenset({"token", "id_token"})
+_WITH_CODE = ("query", "form_post")
+_WITH_TOKENS = ("fragment", "form_post")
+_TOKENS = frozenset({"token", "id_token"})
+
+
+def supported(settings: Settings) -> tuple[str, ...]:
+    """The response modes of this server."""
+    return tuple(dict.fromkeys(_WITH_CODE + (_WITH_TOKENS if settings.has_front_channel_tokens else ())))
 
 
 def check(draft: Draft) -> None:
     """Settles the response mode first, because every later error needs it."""
-    if _FRONT_CHANNEL.isdisjoint(draft.params.get("response_type", "").split()):
-        default, allowed = "query", SUPPORTED
+    if _TOKENS.isdisjoint(draft.params.get("response_type", "").split()):
+        default, allowed = "query", _WITH_CODE
     else:
-        # Such a response type will be refused, and its client reads the refusal where it expects its tokens:
-        # in the fragment, never in the query (§5).
-        default, allowed = "fragment", ("fragment", "form_post")
+        # Tokens never travel in a query, which logs and `Referer` headers repeat (§5). Where such a response type
+        # is refused, its client reads the refusal where it expects its tokens.
+        default, allowed = "fragment", _WITH_TOKENS
     mode = draft.params.get("response_mode", default)
     draft.response_mode = mode if mode in allowed else default
     if mode not in allowed:

@@ -1,9 +1,16 @@
-"""`response_type`: the authorization code flow (RFC 6749 §3.1.1); tokens never travel in the front channel."""
+"""`response_type`: what the answer carries (RFC 6749 §3.1.1, OAuth 2.0 Multiple Response Type Encoding Practices)."""
 
+from idp.core.settings import Settings
+from idp.identity.clients.metadata import RESPONSE_TYPES
 from idp.oauth.checks.draft import Draft
 from idp.oauth.errors import InvalidRequest, UnauthorizedClient, UnsupportedResponseType
 
-SUPPORTED = ("code",)
+CODE = "code"
+
+
+def supported(settings: Settings) -> tuple[str, ...]:
+    """The response types of this server: the code flow, and with the switch on the implicit and hybrid flows."""
+    return tuple(RESPONSE_TYPES) if settings.has_front_channel_tokens else (CODE,)
 
 
 def check(draft: Draft) -> None:
@@ -13,8 +20,10 @@ def check(draft: Draft) -> None:
         raise InvalidRequest("response_type is missing")
     # The order of the values does not matter (RFC 6749 §3.1.1).
     normalized = " ".join(sorted(response_type.split()))
-    if normalized not in SUPPORTED:
-        raise UnsupportedResponseType("this server supports response_type=code")
-    if not (draft.client.allows_response_type(normalized) and draft.client.allows_grant("authorization_code")):
-        raise UnauthorizedClient("the client is not registered for the authorization code flow")
+    available = supported(draft.provider.settings)
+    if normalized not in available:
+        raise UnsupportedResponseType(f"the response types of this server are: {', '.join(available)}")
+    is_registered = draft.client.allows_response_type(normalized)
+    if not (is_registered and all(map(draft.client.allows_grant, RESPONSE_TYPES[normalized]))):
+        raise UnauthorizedClient("the client is not registered for this response type")
     draft.response_type = normalized

@@ -11,9 +11,12 @@ def check(draft: Draft) -> None:
     requested = parsed_scope(draft.params.get("scope", ""))
     is_known = draft.provider.tokens.targets.is_known_scope
     granted = tuple(value for value in allowed_scopes(draft.client, requested) if is_known(value))
-    # OpenID Connect Core §11: without a refresh token, offline_access means nothing.
-    if "offline_access" in granted and not draft.client.allows_grant("refresh_token"):
+    # OpenID Connect Core §11: without a code there is no refresh token, and without that offline_access means nothing.
+    may_be_offline = "code" in draft.returns and draft.client.allows_grant("refresh_token")
+    if "offline_access" in granted and not may_be_offline:
         granted = tuple(value for value in granted if value != "offline_access")
     if not granted:
         raise InvalidScope("none of the requested scopes is available to this client")
+    if "id_token" in draft.returns and "openid" not in granted:
+        raise InvalidScope("an ID token needs the scope openid")
     draft.scopes = granted

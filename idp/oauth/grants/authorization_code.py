@@ -10,7 +10,8 @@ from idp.core.events import Event
 from idp.engine.tokens import Authorization, AuthorizationCode, CodeReused, Family, UnknownCode
 from idp.identity.clients.client import Client
 from idp.oauth.errors import InvalidGrant
-from idp.oauth.grants.base import HEADERS, Grant, registered_errors, token_body
+from idp.oauth.grants.base import HEADERS, Grant, registered_errors
+from idp.oauth.token_body import token_body
 from idp.storage.db import transaction
 
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")  # RFC 7636 §4.1

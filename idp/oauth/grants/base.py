@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from authlib.oauth2.rfc6749 import BaseGrant, TokenEndpointMixin
 
@@ -99,22 +98,6 @@ class Grant(BaseGrant, TokenEndpointMixin):
             nonce=nonce,
             access_token=access_token.value,
         )
-
-
-def token_body(access_token: IssuedAccessToken, **members: str | None) -> dict[str, Any]:
-    """The successful response (RFC 6749 §5.1); absent members are left out.
-
-    `scope` always, except for a token that has an audience alone: the grammar knows no empty scope (§3.3).
-    """
-    body: dict[str, Any] = {
-        "access_token": access_token.value,
-        "token_type": "Bearer",
-        "expires_in": access_token.expires_in,
-    }
-    if access_token.scopes:
-        body["scope"] = " ".join(access_token.scopes)
-    body.update({name: value for name, value in members.items() if value is not None})
-    return body
 
 
 @contextmanager

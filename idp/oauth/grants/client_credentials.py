@@ -6,7 +6,8 @@ from idp.core.events import Event
 from idp.core.scopes import STANDARD_SCOPES
 from idp.identity.clients.client import Client
 from idp.oauth.errors import InvalidScope, InvalidTarget, UnauthorizedClient
-from idp.oauth.grants.base import HEADERS, Grant, token_body
+from idp.oauth.grants.base import HEADERS, Grant
+from idp.oauth.token_body import token_body
 
 
 class ClientCredentialsGrant(Grant):

@@ -6,7 +6,8 @@ from idp.core.events import Event
 from idp.engine.tokens import PresentedToken, Refresh
 from idp.identity.clients.client import Client
 from idp.oauth.errors import InvalidGrant, InvalidScope
-from idp.oauth.grants.base import HEADERS, Grant, token_body
+from idp.oauth.grants.base import HEADERS, Grant
+from idp.oauth.token_body import token_body
 from idp.storage.db import reading, transaction
 
 _NOT_VALID = "the refresh token is not valid"

@@ -12,7 +12,7 @@ from idp.storage.db import Base
 
 
 class TokenFamily(Base):
-    """The tokens descended from one authorization code; revoking the family revokes them all.
+    """The tokens descended from one authorization; revoking the family revokes them all.
 
     `code_hash` is unique, so a code is redeemed once even if the ephemeral store gives it out twice, and
     its reuse is recognised for as long as the family exists.
@@ -24,7 +24,8 @@ class TokenFamily(Base):
     client_id: Mapped[str] = mapped_column(ForeignKey("clients.client_id", ondelete="CASCADE"), index=True)
     user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     session_id: Mapped[str | None] = mapped_column(String(36), index=True)
-    code_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    code_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
+    """None if the tokens came without a code, in the authorization response."""
     scopes: Mapped[list[str]]
     resources: Mapped[list[str]]
     claims_request: Mapped[dict[str, Any]]
