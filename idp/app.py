@@ -12,6 +12,7 @@ from idp.engine.demo_accounts import refuse_demo_accounts
 from idp.engine.interaction import Interactions
 from idp.engine.lifecycle import Lifecycle
 from idp.engine.lifecycle.retention import Retention
+from idp.engine.logout import BackChannelLogout
 from idp.engine.tokens import (
     AccessTokens,
     AuthorizationCodes,
@@ -28,7 +29,7 @@ from idp.identity.consents.consents import Consents
 from idp.identity.credentials.passwords import Passwords
 from idp.identity.credentials.totp import Totp
 from idp.identity.directory.users import Users
-from idp.identity.sessions.sessions import Sessions
+from idp.identity.sessions.sessions import LOGOUT_MESSAGE, Sessions
 from idp.oauth import routes as oauth_routes
 from idp.oauth.discovery import discovery
 from idp.services.audit import AuditTrail
@@ -36,6 +37,7 @@ from idp.services.keys.keyset import Keyset
 from idp.services.keys.rotation import Rotation
 from idp.services.limits.pending import Pending
 from idp.services.limits.throttle import Throttle
+from idp.services.outbox import Courier, Outbox
 from idp.signin import routes as signin_routes
 from idp.storage.db import database_url, db, engine_options, prepare_engine
 from idp.storage.ephemeral import EphemeralStore, SqlStore, open_store
@@ -101,7 +103,17 @@ def build_provider(settings: Settings) -> Provider:
     keyset = Keyset(settings, sealer, audit)
     users = Users(audit)
     passwords = Passwords(settings.passwords, secrets, audit)
-    sessions = Sessions(settings, audit)
+    outbox = Outbox()
+    sessions = Sessions(settings, audit, outbox)
+    fetcher = Fetcher(settings.fetch, allow_loopback=not settings.is_production)
+    clients = ClientRegistry(
+        secrets,
+        sealer,
+        audit,
+        algorithms=settings.keys.algorithms,
+        allow_front_channel=settings.has_front_channel_tokens,
+    )
+    back_channel = BackChannelLogout(settings, clients, keyset, fetcher)
     resource_servers = ResourceServers(
         audit, algorithms=settings.keys.algorithms, allow_opaque=settings.features.opaque_access_tokens
     )
@@ -111,7 +123,7 @@ def build_provider(settings: Settings) -> Provider:
         sealer=sealer,
         store=store,
         durable=durable,
-        fetcher=Fetcher(settings.fetch, allow_loopback=not settings.is_production),
+        fetcher=fetcher,
         audit=audit,
         throttle=throttle,
         pending=pending,
@@ -121,20 +133,16 @@ def build_provider(settings: Settings) -> Provider:
         passwords=passwords,
         totp=Totp(sealer, audit),
         roles=Roles(audit),
-        clients=ClientRegistry(
-            secrets,
-            sealer,
-            audit,
-            algorithms=settings.keys.algorithms,
-            allow_front_channel=settings.has_front_channel_tokens,
-        ),
+        clients=clients,
         resource_servers=resource_servers,
         consents=Consents(audit),
         sessions=sessions,
+        outbox=outbox,
+        courier=Courier(outbox, audit, {LOGOUT_MESSAGE: back_channel.prepare}),
         interactions=Interactions(store, pending, settings.lifetimes),
         tokens=_tokens(settings, secrets, keyset, resource_servers, store, durable),
         lifecycle=Lifecycle(users, passwords, sessions, throttle),
-        retention=Retention(settings.retention, sessions, throttle, audit, (store, durable)),
+        retention=Retention(settings.retention, sessions, throttle, audit, outbox, (store, durable)),
     )
 
 

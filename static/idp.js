@@ -29,3 +29,11 @@ for (const menu of document.querySelectorAll("details[data-dismiss]")) {
     menu.querySelector("summary").focus();
   });
 }
+
+// Signed out everywhere, then back to the app: as soon as every frame has loaded, and at the latest after a while.
+for (const onward of document.querySelectorAll("[data-onward]")) {
+  const frames = [...document.querySelectorAll("iframe.front-channel")];
+  const loaded = frames.map((frame) => new Promise((done) => frame.addEventListener("load", done, { once: true })));
+  const patience = new Promise((done) => setTimeout(done, 4000));
+  Promise.race([Promise.all(loaded), patience]).then(() => window.location.replace(onward.href));
+}

@@ -13,6 +13,7 @@ from idp.cli.doctor import doctor
 from idp.cli.errors import Root
 from idp.cli.keys import keys_group
 from idp.cli.mail import mail_group
+from idp.cli.message import message_group
 from idp.cli.role import role_group
 from idp.cli.serve import dev, serve
 from idp.cli.session import session_group
@@ -45,6 +46,7 @@ for command in (
     token_group,
     audit_group,
     mail_group,
+    message_group,
     demo_group,
 ):
     main.add_command(command)

@@ -1,7 +1,9 @@
-"""`idp worker`: periodic maintenance."""
+"""`idp worker`: what is done beside the requests: messages delivered, and periodic maintenance."""
 
 import signal
 import threading
+import time
+from collections.abc import Callable
 from types import FrameType
 
 import click
@@ -16,6 +18,8 @@ from idp.core.settings import load_settings
 from idp.storage.db import db
 from idp.web.provider import Provider, current_provider
 
+DELIVERY_SECONDS = 1.0
+"""Between two looks into the outbox."""
 _LEASE_INTERVALS = 3
 """After so many silent intervals another worker takes over."""
 
@@ -24,7 +28,7 @@ _LEASE_INTERVALS = 3
 @click.option("--interval", default=60, show_default=True, type=click.IntRange(1, 86400), help="Seconds between runs.")
 @click.option("--once", is_flag=True, help="Run once and end.")
 def worker(interval: int, once: bool) -> None:
-    """Rotate keys and delete what has expired. Several may run: one works, the others stand by."""
+    """Deliver messages, rotate keys, delete what has expired. Several may run beside one another."""
     stopping = threading.Event()
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -39,21 +43,26 @@ def worker(interval: int, once: bool) -> None:
         if once:
             require_current(db.engine)
             with leased(provider, seconds) as lease:
-                _say(_run(provider, lease) or "Nothing to do.")
+                reports = (_run(provider, lease), _deliver(provider))
+                _say("; ".join(filter(None, reports)) or "Nothing to do.")
             return
         _say(f"Maintenance every {interval} s.")
         with leased(provider, seconds) as lease:
+            next_maintenance = time.monotonic()
             while not stopping.is_set():
-                _attempt(provider, lease)
-                stopping.wait(interval)
+                if time.monotonic() >= next_maintenance:
+                    _attempt(lambda: _run(provider, lease))
+                    next_maintenance = time.monotonic() + interval
+                _attempt(lambda: _deliver(provider))
+                stopping.wait(min(DELIVERY_SECONDS, interval))
         _say("Stopped.")
 
 
-def _attempt(provider: Provider, lease: Lease) -> None:
+def _attempt(task: Callable[[], str]) -> None:
     """One run of the endless loop: a database that is down or not migrated yet is reported and waited for."""
     try:
         require_current(db.engine)
-        report = _run(provider, lease)
+        report = task()
     except IdpError as error:
         report = f"not done: {error}"
     finally:
@@ -68,6 +77,11 @@ def _run(provider: Provider, lease: Lease) -> str:
     if not lease.hold():
         return ""
     return "; ".join(f"{task}: {result}" for task, result in maintain(provider).items())
+
+
+def _deliver(provider: Provider) -> str:
+    """Messages to clients; every worker takes its share. What became of them, or an empty string."""
+    return ", ".join(f"{count} messages {outcome}" for outcome, count in provider.courier.deliver().items())
 
 
 def _say(message: str) -> None:

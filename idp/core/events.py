@@ -94,6 +94,8 @@ class Event(StrEnum):
     RESOURCE_SERVER_UPDATED = "resource_server:updated"
     """An API's scopes or tokens changed, or it was enabled or disabled."""
 
+    MESSAGE_FAILED = "message:failed"
+    """A message (`kind`) could not be delivered to a client and was given up."""
     KEY_CREATED = "key:created"
     """A signing key was made and published as next."""
     KEY_ACTIVATED = "key:activated"

@@ -12,12 +12,12 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import orjson
 
@@ -97,12 +97,20 @@ class Fetcher:
 
     def get_json(self, url: str) -> dict[str, Any]:
         """The JSON object at `url`. Raises FetchError."""
+        return _json_object(self._exchange(url, _read_json))
+
+    def post_form(self, url: str, fields: Mapping[str, str]) -> None:
+        """POST a form; any 2xx is success, and what is answered beside that is not looked at. Raises FetchError."""
+        form = urlencode(fields).encode("ascii")
+        self._exchange(url, lambda connection, target, _max_bytes: _post(connection, target, form))
+
+    def _exchange(self, url: str, talk: Callable[[http.client.HTTPConnection, _Target, int], bytes]) -> bytes:
         target = _parse(url)
         deadline = time.monotonic() + self._settings.timeout
         addresses = self._checked_addresses(target, deadline)
         try:
             with self._connected(target, addresses, deadline) as connection:
-                body = _read(connection, target, self._settings.max_bytes)
+                body = talk(connection, target, self._settings.max_bytes)
             _left(deadline)
         except ssl.SSLCertVerificationError as error:
             raise FetchError(f"{target.host} has no valid certificate: {error.verify_message}") from error
@@ -113,7 +121,7 @@ class Fetcher:
             if isinstance(error, FetchError):
                 raise
             raise FetchError(f"{target.host} could not be read: {type(error).__name__}") from error
-        return _json_object(body)
+        return body
 
     def _checked_addresses(self, target: _Target, deadline: float) -> list[str]:
         """The addresses of the host. Every one of them must be fit to be connected to."""
@@ -264,8 +272,8 @@ def _cut(channel: socket.socket) -> None:
         socket.socket.shutdown(channel, socket.SHUT_RDWR)
 
 
-def _read(connection: http.client.HTTPConnection, target: _Target, max_bytes: int) -> bytes:
-    headers = {
+def _headers(target: _Target) -> dict[str, str]:
+    return {
         "Host": target.host_header,
         "Accept": "application/json",
         # A compressed answer could be larger than its size says.
@@ -273,7 +281,19 @@ def _read(connection: http.client.HTTPConnection, target: _Target, max_bytes: in
         "User-Agent": "idp",
         "Connection": "close",
     }
-    connection.request("GET", target.path, headers=headers)
+
+
+def _post(connection: http.client.HTTPConnection, target: _Target, form: bytes) -> bytes:
+    headers = _headers(target) | {"Content-Type": "application/x-www-form-urlencoded"}
+    connection.request("POST", target.path, body=form, headers=headers)
+    with connection.getresponse() as response:
+        if not 200 <= response.status < 300:
+            raise FetchError(f"{target.host} answered {response.status}")
+    return b""
+
+
+def _read_json(connection: http.client.HTTPConnection, target: _Target, max_bytes: int) -> bytes:
+    connection.request("GET", target.path, headers=_headers(target))
     with connection.getresponse() as response:
         if response.status != 200:
             kind = "a redirect, which is not followed" if 300 <= response.status < 400 else "no document"

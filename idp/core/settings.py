@@ -157,6 +157,8 @@ class Retention(_Section):
     """Age at which audit events are deleted; 0 keeps them for ever."""
     session_days: int = Field(30, ge=1)
     """How long a session that is over can still be looked up."""
+    message_days: int = Field(30, ge=1)
+    """How long a message to a client, delivered or given up, can still be looked up."""
     token_family_days: int = Field(7, ge=1)
     """How long an expired family of tokens still recognises the reuse of its code."""
 
@@ -166,6 +168,9 @@ class Features(_Section):
 
     opaque_access_tokens: bool = True
     """APIs may take opaque access tokens. Off, none can be registered so, and those that are get JWTs (RFC 9068)."""
+    session_management: bool = False
+    """Applications may watch in a frame whether the person is still signed in (OpenID Connect Session Management).
+    Needs third-party cookies, which most browsers block."""
     front_channel_tokens: bool | None = None
     """The implicit and hybrid flows, whose tokens travel in the browser's address bar. Unset: in development only."""
 

@@ -33,6 +33,10 @@ def metadata(settings: Settings) -> dict[str, Any]:
         "introspection_endpoint": url("/oauth2/introspect"),
         "revocation_endpoint": url("/oauth2/revoke"),
         "end_session_endpoint": url("/oauth2/logout"),
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
+        "frontchannel_logout_supported": True,
+        "frontchannel_logout_session_supported": True,
         "scopes_supported": sorted(STANDARD_SCOPES),
         "response_types_supported": list(response_type.supported(settings)),
         "response_modes_supported": list(response_mode.supported(settings)),
@@ -73,6 +77,8 @@ def metadata(settings: Settings) -> dict[str, Any]:
         "authorization_response_iss_parameter_supported": True,
         "ui_locales_supported": list(LANGUAGES),
     }
+    if settings.features.session_management:
+        document["check_session_iframe"] = url("/oauth2/check-session")
     if settings.support_url:
         document["service_documentation"] = settings.support_url
     return document

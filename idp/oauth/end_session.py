@@ -5,6 +5,7 @@ is asked first, so that no page on the web can sign anybody out (LO1). Nothing r
 a client that the request proves.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
@@ -14,12 +15,13 @@ from flask_babel import gettext as _
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from idp.identity.clients.client import Client
+from idp.oauth import front_channel_logout
 from idp.oauth.response_modes import with_query
 from idp.web.browser_session import current_session, forget_session
 from idp.web.cookies import SESSION, read_cookie
 from idp.web.csrf import FIELD, check_csrf
 from idp.web.errors import error_page
-from idp.web.pages import render_page, user_view
+from idp.web.pages import allow_frames, render_page, user_view
 from idp.web.provider import current_provider
 
 _MAX_BYTES = 16 * 1024
@@ -69,8 +71,9 @@ def end_session() -> ResponseReturnValue:
     )
     if not is_proven and not confirming:
         return _confirm(logout, params)
+    addresses = front_channel_logout.frames(session.id)
     current_provider().sessions.end(session.id, "logout")
-    response = _signed_out(logout)
+    response = _signed_out(logout, addresses)
     forget_session(response)
     return response
 
@@ -137,13 +140,19 @@ def _confirm(logout: LogoutRequest, params: dict[str, str]) -> ResponseReturnVal
     )
 
 
-def _signed_out(logout: LogoutRequest) -> Response:
-    """Back to the client if it asked for that and proved itself, else a page (§3)."""
-    if logout.redirect_uri is None:
-        return render_page("oauth/logged_out.html", client=logout.client, return_url=None)
-    # `state` is returned if, and only if, it was sent.
-    members = {"state": logout.state} if logout.state is not None else {}
-    response = Response(status=303)
-    response.autocorrect_location_header = False
-    response.headers["Location"] = with_query(logout.redirect_uri, members) if members else logout.redirect_uri
-    return response
+def _signed_out(logout: LogoutRequest, addresses: Sequence[str] = ()) -> Response:
+    """Back to the client if it asked for that and proved itself, else a page (§3).
+
+    With front-channel logouts to do a page comes in between, which loads them and then goes on by itself.
+    """
+    target = logout.redirect_uri
+    if target is not None and logout.state is not None:
+        # `state` is returned if, and only if, it was sent.
+        target = with_query(target, {"state": logout.state})
+    if target is not None and not addresses:
+        response = Response(status=303)
+        response.autocorrect_location_header = False
+        response.headers["Location"] = target
+        return response
+    allow_frames(front_channel_logout.frame_sources(addresses))
+    return render_page("oauth/logged_out.html", client=logout.client, return_url=target, frames=addresses)

@@ -11,6 +11,7 @@ from idp.identity.sessions.rows import Session
 from idp.oauth import response
 from idp.oauth.authorization_request import AuthorizationRequest
 from idp.oauth.errors import ConsentRequired, InvalidTarget, LoginRequired
+from idp.oauth.session_management import session_state
 from idp.oauth.token_body import token_body
 from idp.signin.facts import Gathered
 from idp.storage.db import transaction
@@ -36,6 +37,10 @@ def grant(request: AuthorizationRequest, gathered: Gathered, client: Client, ses
         amr=session.amr,
         claims_request=request.claims,
     )
+    if request.returns == {"id_token"}:
+        # With a code or an access token the client takes part as soon as it has a token.
+        with transaction():
+            _join(authorization, client)
     members: dict[str, str] = {}
     code = _code(request, authorization) if "code" in request.returns else None
     access_token = _access_token(authorization, client) if "token" in request.returns else None
@@ -54,6 +59,10 @@ def grant(request: AuthorizationRequest, gathered: Gathered, client: Client, ses
         scopes=list(scopes),
         response_type=request.response_type,
     )
+    if authorization.is_openid:
+        state = session_state(request.client_id, request.redirect_uri)
+        if state is not None:
+            members["session_state"] = state
     return response.success(request.destination, members)
 
 
@@ -77,8 +86,7 @@ def _access_token(authorization: Authorization, client: Client) -> IssuedAccessT
     except TargetRefused as error:
         raise InvalidTarget(str(error), detail=error.detail) from error
     with transaction():
-        if provider.sessions.hold(authorization.session_id or "") is None:
-            raise LoginRequired("the session has just ended")
+        _join(authorization, client)
         _hold_consent(authorization, client)
         family = provider.tokens.families.create(new_id(), authorization, code_hash=None, with_refresh_token=False)
         provider.audit.record(
@@ -93,6 +101,17 @@ def _access_token(authorization: Authorization, client: Client) -> IssuedAccessT
         )
     roles = provider.roles.of(authorization.user_id)
     return provider.tokens.access.issue_to_user(authorization, target, family_id=family.id, roles=roles)
+
+
+def _join(authorization: Authorization, client: Client) -> None:
+    """The client takes part in the session, and hears of its end. Raises LoginRequired if it has ended already."""
+    session_id = authorization.session_id or ""
+    sessions = current_provider().sessions
+    if sessions.hold(session_id) is None:
+        raise LoginRequired("the session has just ended")
+    if authorization.is_openid:
+        has_back_channel = client.metadata.backchannel_logout_uri is not None
+        sessions.join(session_id, client.client_id, authorization.user_id, has_back_channel=has_back_channel)
 
 
 def _hold_consent(authorization: Authorization, client: Client) -> None:

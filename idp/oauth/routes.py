@@ -8,6 +8,7 @@ from idp.oauth.end_session import end_session
 from idp.oauth.introspection import introspect
 from idp.oauth.jwks import jwks
 from idp.oauth.revocation import revoke
+from idp.oauth.session_management import check_session
 from idp.oauth.token import token
 from idp.oauth.userinfo import userinfo
 
@@ -24,6 +25,7 @@ blueprint.add_url_rule("/oauth2/introspect", "introspect", introspect, methods=_
 blueprint.add_url_rule("/oauth2/revoke", "revoke", revoke, methods=_POST)  # RFC 7009
 blueprint.add_url_rule("/oauth2/jwks", "jwks", jwks, methods=_GET)  # RFC 7517
 blueprint.add_url_rule("/oauth2/logout", "end_session", end_session, methods=_BOTH)  # RP-Initiated Logout
+blueprint.add_url_rule("/oauth2/check-session", "check_session", check_session, methods=_GET)  # Session Management
 blueprint.add_url_rule("/.well-known/openid-configuration", "discovery", discovery)  # OIDC Discovery §4
 blueprint.add_url_rule("/.well-known/oauth-authorization-server", "metadata", discovery)  # RFC 8414 §3
 

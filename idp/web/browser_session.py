@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from flask import Response, g
 
 from idp.core.crypto import sha256_hex
+from idp.core.randomness import new_token
 from idp.identity.sessions.rows import Session
 from idp.services.limits.pending import visitor_at
 from idp.web.cookies import (
+    BROWSER_STATE,
     SESSION,
     browser_id,
     read_accounts,
@@ -49,6 +51,9 @@ def send_session(response: Response, new: NewSession) -> None:
     provider = current_provider()
     settings = provider.settings
     set_cookie(response, settings, SESSION, new.token, settings.lifetimes.session_absolute)
+    if settings.features.session_management:
+        lifetime = settings.lifetimes.session_absolute
+        set_cookie(response, settings, BROWSER_STATE, new_token(128), lifetime, for_frames=True)
     accounts = read_accounts(settings, provider.secrets)
     write_accounts(response, settings, provider.secrets, (new.session.user_id, *accounts))
     g.browser_session = new.session
@@ -56,7 +61,10 @@ def send_session(response: Response, new: NewSession) -> None:
 
 def forget_session(response: Response) -> None:
     """Take the session cookie away; the account stays in the chooser."""
-    set_cookie(response, current_provider().settings, SESSION, "", 0)
+    settings = current_provider().settings
+    set_cookie(response, settings, SESSION, "", 0)
+    if settings.features.session_management:
+        set_cookie(response, settings, BROWSER_STATE, "", 0, for_frames=True)
     g.browser_session = None
 
 

@@ -1,4 +1,4 @@
-"""Our cookies: `__Host-` under https, HttpOnly, SameSite=Lax, and nothing else ever set."""
+"""Our cookies: `__Host-` under https; HttpOnly and SameSite=Lax, save the one that is made to be watched."""
 
 import orjson
 from flask import Response, g, request
@@ -11,6 +11,8 @@ BROWSER = "idp-browser"
 SESSION = "idp-session"
 ACCOUNTS = "idp-accounts"
 LOCALE = "idp-locale"
+BROWSER_STATE = "idp-browser-state"
+"""Not a secret: it tells our own script that the person signed in or out (OpenID Connect Session Management §3)."""
 
 _YEAR = 365 * 86400
 _ACCOUNTS_REMEMBERED = 5
@@ -28,16 +30,21 @@ def read_cookie(settings: Settings, name: str) -> str | None:
     return value if value and len(value) <= 4096 else None
 
 
-def set_cookie(response: Response, settings: Settings, name: str, value: str, max_age: int) -> None:
-    """Set one of our cookies; `max_age` in seconds, 0 deletes it."""
+def set_cookie(
+    response: Response, settings: Settings, name: str, value: str, max_age: int, *, for_frames: bool = False
+) -> None:
+    """Set one of our cookies; `max_age` in seconds, 0 deletes it.
+
+    `for_frames`: our scripts may read it, also in a frame on another site, where browsers still allow that.
+    """
     response.set_cookie(
         cookie_name(settings, name),
         value,
         max_age=max_age,
         path="/",
         secure=settings.is_https,
-        httponly=True,
-        samesite="Lax",
+        httponly=not for_frames,
+        samesite="None" if for_frames and settings.is_https else "Lax",
     )
 
 

@@ -1,5 +1,7 @@
 """Security headers of every response, and CORS for the endpoints that browsers' applications call."""
 
+from collections.abc import Sequence
+
 from flask import Flask, Response, g, request
 
 from idp.core.settings import Settings
@@ -7,13 +9,20 @@ from idp.core.settings import Settings
 _ALLOWED_REQUEST_HEADERS = "Authorization, Content-Type, DPoP, MCP-Protocol-Version"
 
 
-def content_security_policy(nonce: str | None = None) -> str:
-    """The policy of our pages. `form-action` is left out on purpose: Chromium applies it to the redirect
-    after a form, which goes to the relying party."""
+def content_security_policy(
+    nonce: str | None = None, frames: Sequence[str] = (), *, may_be_framed: bool = False
+) -> str:
+    """The policy of our pages: `frames` are the origins of frames in them, `may_be_framed` lets others frame them.
+
+    `form-action` is left out on purpose: Chromium applies it to the redirect after a form, which goes to the
+    relying party.
+    """
     script = f"'self' 'nonce-{nonce}'" if nonce else "'self'"
+    ancestors = "*" if may_be_framed else "'none'"
     return (
         f"default-src 'none'; script-src {script}; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-        "connect-src 'self'; manifest-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+        f"connect-src 'self'; manifest-src 'self'; base-uri 'none'; frame-ancestors {ancestors}"
+        + (f"; frame-src {' '.join(frames)}" if frames else "")
     )
 
 
@@ -32,8 +41,12 @@ def install_headers(app: Flask, settings: Settings, cors_paths: frozenset[str]) 
         if "Cache-Control" not in headers:
             headers.add("Cache-Control", "no-store")
         if headers.get("Content-Type", "").startswith("text/html"):
-            headers["Content-Security-Policy"] = content_security_policy(g.get("csp_nonce"))
-            headers.setdefault("X-Frame-Options", "DENY")
+            may_be_framed = "may_be_framed" in g
+            headers["Content-Security-Policy"] = content_security_policy(
+                g.get("csp_nonce"), g.get("frame_sources", ()), may_be_framed=may_be_framed
+            )
+            if not may_be_framed:
+                headers.setdefault("X-Frame-Options", "DENY")
             headers.setdefault("Cross-Origin-Opener-Policy", "same-origin-allow-popups")
             headers.setdefault("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
         if request.path in cors_paths:

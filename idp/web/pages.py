@@ -1,5 +1,6 @@
 """Rendering of hosted pages: what every template may rely on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -97,6 +98,11 @@ def use_script_nonce() -> str:
     """Allow one inline script on this page; returns the nonce that it has to carry."""
     g.csp_nonce = new_token(128)
     return str(g.csp_nonce)
+
+
+def allow_frames(origins: Sequence[str]) -> None:
+    """Let this page load frames from these origins."""
+    g.frame_sources = tuple(origins)
 
 
 def install_pages(app: Flask) -> None:

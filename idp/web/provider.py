@@ -25,6 +25,7 @@ from idp.services.keys.keyset import Keyset
 from idp.services.keys.rotation import Rotation
 from idp.services.limits.pending import Pending
 from idp.services.limits.throttle import Throttle
+from idp.services.outbox import Courier, Outbox
 from idp.storage.ephemeral import EphemeralStore
 
 EXTENSION = "idp"
@@ -55,6 +56,8 @@ class Provider:
     resource_servers: ResourceServers
     consents: Consents
     sessions: Sessions
+    outbox: Outbox
+    courier: Courier
     interactions: Interactions
     tokens: Tokens
     lifecycle: Lifecycle

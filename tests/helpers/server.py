@@ -144,6 +144,20 @@ class Server:
             return http.get(f"{scheme}://127.0.0.1:{self.port}/readyz").is_success
         return False
 
+    @contextlib.contextmanager
+    def worker(self) -> Iterator[None]:
+        """`idp worker` beside the server, for the length of the block."""
+        process = start(
+            [sys.executable, "-m", "idp", "worker"],
+            self.directory / "worker.log",
+            env=clean_environment(self.settings),
+            cwd=self.directory,
+        )
+        try:
+            yield
+        finally:
+            stop(process)
+
     # Administration, through the command line
 
     def run(self, *arguments: str, stdin: str | None = None) -> "subprocess.CompletedProcess[str]":

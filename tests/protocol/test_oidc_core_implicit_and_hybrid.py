@@ -117,7 +117,7 @@ def test_an_id_token_that_stands_alone_carries_the_claims_of_the_scopes(
 ) -> None:
     request, callback = sign_in(party, browser, person, "id_token", "openid email")
     claims = id_token_of(party, request, callback)
-    assert (claims["email"], claims["email_verified"]) == (person.username, True)
+    assert (claims["email"], claims["email_verified"]) == (person.email, True)
     assert "given_name" not in claims
 
 
@@ -240,7 +240,8 @@ def test_denied_consent_is_told_in_the_fragment(party: RelyingParty, browser: Br
     request = party.authorization_request(response_type="id_token token")
     consent = browser.log_in(browser.page(request.url), person)
     assert isinstance(consent, Page)
-    callback = browser.submit(consent, consent.form_with(button="consent-deny"), button="consent-deny")
+    form = consent.form_with(button="consent-deny")
+    callback = browser.submit(consent, form, form.button(id="consent-deny"))
     assert isinstance(callback, Callback)
     assert error_at_callback(party, request, callback, "fragment") == "access_denied"
 

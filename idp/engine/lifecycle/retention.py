@@ -10,6 +10,7 @@ from idp.core.settings import Retention as RetentionSettings
 from idp.identity.sessions.sessions import Sessions
 from idp.services.audit import AuditTrail
 from idp.services.limits.throttle import Throttle
+from idp.services.outbox import Outbox
 from idp.storage.batches import delete_in_batches
 from idp.storage.ephemeral import EphemeralStore
 from idp.storage.tables import TokenFamily
@@ -26,12 +27,14 @@ class Retention:
         sessions: Sessions,
         throttle: Throttle,
         audit: AuditTrail,
+        outbox: Outbox,
         stores: Iterable[EphemeralStore],
     ) -> None:
         self._settings = settings
         self._sessions = sessions
         self._throttle = throttle
         self._audit = audit
+        self._outbox = outbox
         self._stores = tuple(stores)
 
     def tasks(self, at: datetime) -> dict[str, Callable[[], int]]:
@@ -44,6 +47,7 @@ class Retention:
             "short-lived values": lambda: sum(store.purge() for store in self._stores),
             "throttles": self._throttle.purge,
             "sessions": lambda: self._sessions.purge(at - timedelta(days=settings.session_days)),
+            "messages": lambda: self._outbox.purge(at - timedelta(days=settings.message_days)),
             "token families": lambda: self._purge_families(at - timedelta(days=settings.token_family_days)),
         }
         if settings.audit_days:

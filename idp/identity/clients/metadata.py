@@ -25,7 +25,7 @@ from idp.core.scopes import SCOPE_TOKEN
 from idp.core.settings import SigningAlgorithm
 from idp.identity.clients.localized import split_localized
 from idp.identity.clients.public_keys import check_jwks
-from idp.identity.clients.redirect_uris import check_redirect_uri, host_of, uses_private_scheme
+from idp.identity.clients.redirect_uris import check_redirect_uri, host_of, origin_of, uses_private_scheme
 from idp.identity.clients.resource_indicators import check_resource
 from idp.identity.clients.uris import check_web_url
 
@@ -100,6 +100,14 @@ class ClientMetadata(BaseModel):
     """Algorithm of its ID tokens."""
     userinfo_signed_response_alg: SigningAlgorithm | None = None
     """Makes UserInfo answer with a signed JWT."""
+    backchannel_logout_uri: str | None = None
+    """Where logout tokens are posted to when a session that it took part in ends."""
+    backchannel_logout_session_required: StrictBool = False
+    """Accepted; logout tokens always carry `sid`."""
+    frontchannel_logout_uri: str | None = None
+    """Loaded in an invisible frame of the signed-out page; on the origin of one of its redirect URIs."""
+    frontchannel_logout_session_required: StrictBool = False
+    """Adds `iss` and `sid` to that address."""
     default_max_age: Annotated[StrictInt, Field(ge=0, le=2**31 - 1)] | None = None
     """Used if a request has no `max_age`; in seconds."""
     require_auth_time: StrictBool = False
@@ -208,7 +216,10 @@ class ClientMetadata(BaseModel):
                 check_line(text, field)
         return value
 
-    @field_validator("client_uri", "policy_uri", "tos_uri", "logo_uri", "jwks_uri", "initiate_login_uri")
+    @field_validator(
+        "client_uri", "policy_uri", "tos_uri", "logo_uri", "jwks_uri", "initiate_login_uri",
+        "backchannel_logout_uri", "frontchannel_logout_uri",
+    )  # fmt: skip
     @classmethod
     def _web_urls(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is not None:
@@ -237,6 +248,7 @@ class ClientMetadata(BaseModel):
             _check_front_channel_uris(self.redirect_uris)
         self._check_grants()
         self._check_authentication()
+        self._check_logout()
         return self
 
     def _check_grants(self) -> None:
@@ -255,6 +267,15 @@ class ClientMetadata(BaseModel):
         if "client_credentials" in grants and self.is_public:
             # RFC 6749 §4.4
             raise Invalid("a public client cannot use client_credentials", "grant_types")
+
+    def _check_logout(self) -> None:
+        # OpenID Connect Front-Channel Logout §2: the frame is the client's own page, not somebody else's.
+        uri = self.frontchannel_logout_uri
+        if uri is not None and origin_of(uri) not in map(origin_of, self.redirect_uris):
+            raise Invalid(
+                "frontchannel_logout_uri must have the scheme, host and port of a redirect URI",
+                "frontchannel_logout_uri",
+            )
 
     def _check_authentication(self) -> None:
         if self.jwks is not None and self.jwks_uri is not None:
@@ -312,7 +333,7 @@ def _check_human_readable(text: str, name: str) -> None:
     elif field == "initiate_login_uri":
         # OpenID Connect Dynamic Client Registration §2: it MUST use https.
         check_web_url(text, name, allow_loopback=False)
-    elif field in ("logo_uri", "jwks_uri"):
+    elif field in ("logo_uri", "jwks_uri", "backchannel_logout_uri", "frontchannel_logout_uri"):
         check_web_url(text, name)
     else:
         check_line(text, name)

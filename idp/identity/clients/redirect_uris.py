@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from idp.core.errors import Invalid
 from idp.identity.clients.uris import Uri, check_host, parse
@@ -92,3 +92,9 @@ def host_of(text: str) -> str | None:
     except Invalid:  # registered when the grammar was wider
         return None
     return host.strip("[]") if host else None
+
+
+def origin_of(text: str) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port of a registered URI; the default port is named."""
+    parts = urlsplit(text)
+    return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)

@@ -1,14 +1,16 @@
 """How sessions lie in their table: the record, and the statements that find it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
 
 from sqlalchemy import Select, Table, bindparam, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from idp.storage.db import UtcDateTime
 from idp.storage.prepared import prepared
-from idp.storage.tables import PasswordCredential, SessionRow, UserRow
+from idp.storage.tables import PasswordCredential, SessionParticipant, SessionRow, UserRow
 
 TABLE: Final = cast(Table, SessionRow.__table__)
 
@@ -67,3 +69,19 @@ BY_ID: Final = prepared(_live("id"))
 HELD_BY_ID: Final = BY_ID.with_for_update(read=True, of=TABLE)
 OF_USER: Final = _live("user_id").order_by(TABLE.c.last_seen_at.desc())
 LATEST: Final = _live(None).order_by(TABLE.c.last_seen_at.desc())
+
+PARTICIPANTS: Final = cast(Table, SessionParticipant.__table__)
+_JOIN_VALUES: Final = ("session_id", "client_id", "subject", "has_back_channel", "joined_at")
+
+
+def _join(insert_into: Callable[[Table], Any]) -> Any:
+    row = insert_into(PARTICIPANTS).values({name: bindparam(name) for name in _JOIN_VALUES})
+    # Already there and as it was: nothing is written.
+    return row.on_conflict_do_update(
+        index_elements=[PARTICIPANTS.c.session_id, PARTICIPANTS.c.client_id],
+        set_={"has_back_channel": row.excluded.has_back_channel, "joined_at": row.excluded.joined_at},
+        where=PARTICIPANTS.c.has_back_channel != row.excluded.has_back_channel,
+    )
+
+
+JOIN: Final = {"postgresql": prepared(_join(postgresql.insert)), "sqlite": _join(sqlite.insert)}

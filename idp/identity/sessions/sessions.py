@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, or_, update
+from sqlalchemy import ColumnElement, Connection, Row, or_, select, update
 
 from idp.core.clock import now
 from idp.core.crypto import sha256_hex
@@ -22,6 +22,7 @@ from idp.identity.locks import credential_version, lock_user
 from idp.identity.sessions import rows
 from idp.identity.sessions.rows import Session, session_of
 from idp.services.audit import AuditTrail
+from idp.services.outbox import Outbox
 from idp.storage.batches import delete_in_batches
 from idp.storage.db import holds_connection, reading, transaction
 from idp.storage.tables import SessionRow, TokenFamily
@@ -30,6 +31,8 @@ SEEN_INTERVAL: Final = timedelta(minutes=1)
 """How often, at most, the use of a session is written down."""
 LONGEST_USER_AGENT: Final = 512
 LONGEST_COOKIE: Final = 128
+LOGOUT_MESSAGE: Final = "backchannel_logout"
+"""Kind of the message that tells a client of the end of a session: `sid` and `sub`."""
 
 _BY_THE_USER: Final = frozenset({"logout", "switched_account"})
 
@@ -37,11 +40,12 @@ _BY_THE_USER: Final = frozenset({"logout", "switched_account"})
 class Sessions:
     """Opens, finds and ends sessions."""
 
-    def __init__(self, settings: Settings, audit: AuditTrail) -> None:
+    def __init__(self, settings: Settings, audit: AuditTrail, outbox: Outbox) -> None:
         self._idle = timedelta(seconds=settings.lifetimes.session_idle)
         self._absolute = timedelta(seconds=settings.lifetimes.session_absolute)
         self._seen_interval = min(SEEN_INTERVAL, self._idle / 10)
         self._audit = audit
+        self._outbox = outbox
 
     def open(
         self,
@@ -163,6 +167,27 @@ class Sessions:
             )
         return session_of(values), token
 
+    def join(self, session_id: str, client_id: str, subject: str, *, has_back_channel: bool) -> None:
+        """Note that the session has signed its user in to a client, which knows the user as `subject`.
+
+        With `has_back_channel` the client is told when the session ends. Needs the session to be held.
+        """
+        values = {
+            "session_id": session_id,
+            "client_id": client_id,
+            "subject": subject,
+            "has_back_channel": has_back_channel,
+            "joined_at": now(),
+        }
+        with transaction() as connection:
+            connection.execute(rows.JOIN[connection.dialect.name], values)
+
+    def participants(self, session_id: str) -> Sequence[str]:
+        """The clients that the session has signed its user in to, whether it has ended or not."""
+        query = select(rows.PARTICIPANTS.c.client_id).where(rows.PARTICIPANTS.c.session_id == session_id)
+        with reading() as connection:
+            return list(connection.execute(query).scalars())
+
     def end(self, session_id: str, reason: str, *, actor: str | None = None) -> bool:
         """End one session and revoke its tokens, save those granted offline access.
 
@@ -176,6 +201,7 @@ class Sessions:
             )
             for one_id, user_id in ended:
                 self._record_end(one_id, user_id, reason, families, actor)
+            self._tell_participants(connection, [one_id for one_id, _ in ended])
             return bool(ended)
 
     def end_all(
@@ -201,6 +227,7 @@ class Sessions:
             )
             for one_id, _ in ended:
                 self._record_end(one_id, user_id, reason, families, actor)
+            self._tell_participants(connection, [one_id for one_id, _ in ended])
             if families and not ended:
                 self._audit.record(
                     Event.TOKEN_REVOKED, actor=actor or "system", user_id=user_id, reason=reason, families=families
@@ -254,6 +281,19 @@ class Sessions:
             .returning(SessionRow.id, SessionRow.user_id)
         )
         return connection.execute(statement).all()
+
+    def _tell_participants(self, connection: Connection, session_ids: Sequence[str]) -> None:
+        """Logout tokens go out with the end of the session, or not at all (OpenID Connect Back-Channel Logout §2)."""
+        if not session_ids:
+            return
+        told = rows.PARTICIPANTS.c
+        query = select(told.session_id, told.client_id, told.subject).where(
+            told.session_id.in_(session_ids), told.has_back_channel
+        )
+        found = connection.execute(query).all()
+        self._outbox.put(
+            LOGOUT_MESSAGE, [(row.client_id, {"sid": row.session_id, "sub": row.subject}) for row in found]
+        )
 
     def _record_end(self, session_id: str, user_id: str, reason: str, families: int, actor: str | None) -> None:
         if reason in _BY_THE_USER:

@@ -49,7 +49,7 @@ class AuthorizationCodeGrant(Grant):
     def _store_family(self, authorization: Authorization, *, with_refresh_token: bool) -> Family:
         try:
             with transaction(), registered_errors():
-                self._hold_session()
+                self._join_session()
                 self._hold_consent()
                 family = self.provider.tokens.families.create(
                     self._code.family_id,
@@ -74,10 +74,17 @@ class AuthorizationCodeGrant(Grant):
             raise
         return family
 
-    def _hold_session(self) -> None:
-        """Tokens hang on a live session, also if it is ended in this very moment (LO3)."""
-        if self.provider.sessions.hold(self._code.authorization.session_id or "") is None:
+    def _join_session(self) -> None:
+        """Tokens hang on a live session, also if it ends in this very moment (LO3); its end is told to the client."""
+        authorization = self._code.authorization
+        session_id = authorization.session_id or ""
+        if self.provider.sessions.hold(session_id) is None:
             raise InvalidGrant("the authorization code is not valid", detail="the session has ended")
+        if authorization.is_openid:
+            has_back_channel = self._client.metadata.backchannel_logout_uri is not None
+            self.provider.sessions.join(
+                session_id, self._client.client_id, authorization.user_id, has_back_channel=has_back_channel
+            )
 
     def _hold_consent(self) -> None:
         """Nor are tokens issued that the person has just withdrawn their consent from (TK4)."""

@@ -8,7 +8,8 @@ from idp.storage.tables.credentials import PasswordCredential, TotpCredential
 from idp.storage.tables.ephemeral import EphemeralEntry
 from idp.storage.tables.keys import SigningKeyRow
 from idp.storage.tables.limits import ThrottleRow
-from idp.storage.tables.sessions import SessionRow
+from idp.storage.tables.outbox import OutboxMessage
+from idp.storage.tables.sessions import SessionParticipant, SessionRow
 from idp.storage.tables.tokens import TokenFamily
 from idp.storage.tables.users import UserEmail, UserRow
 from idp.storage.tables.versions import ConfigurationVersion
@@ -20,10 +21,12 @@ __all__ = [
     "ConfigurationVersion",
     "ConsentRow",
     "EphemeralEntry",
+    "OutboxMessage",
     "PasswordCredential",
     "ResourceServerRow",
     "Role",
     "RoleAssignment",
+    "SessionParticipant",
     "SessionRow",
     "SigningKeyRow",
     "ThrottleRow",

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, String, Text
+from sqlalchemy import Boolean, ForeignKey, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp.core.clock import now
@@ -29,3 +29,19 @@ class SessionRow(Base):
     expires_at: Mapped[datetime] = mapped_column(index=True)
     ended_at: Mapped[datetime | None]
     end_reason: Mapped[str | None] = mapped_column(String(32))
+
+
+class SessionParticipant(Base):
+    """A client that the session has signed its user in to, and that may have to hear of its end."""
+
+    __tablename__ = "session_participants"
+
+    session_id: Mapped[str] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True)
+    client_id: Mapped[str] = mapped_column(
+        ForeignKey("clients.client_id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    subject: Mapped[str] = mapped_column(String(255))
+    """The `sub` by which the client knows the user."""
+    has_back_channel: Mapped[bool] = mapped_column(Boolean, default=False)
+    """It had registered a `backchannel_logout_uri` when it was last signed in to."""
+    joined_at: Mapped[datetime] = mapped_column(default=now)

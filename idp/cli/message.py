@@ -1,0 +1,39 @@
+"""`idp message`: what clients are told, and what could not be told."""
+
+import click
+
+from idp.cli.application import running_provider
+from idp.cli.output import json_option, print_json, print_table
+from idp.services.outbox.outbox import STATES
+
+
+@click.group("message")
+def message_group() -> None:
+    """See messages to clients, such as logout tokens."""
+
+
+@message_group.command("list")
+@click.option("--state", type=click.Choice(STATES), help="Only messages in this state.")
+@click.option("--client", "client_id", help="Only messages to the client of this client_id.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000), help="How many messages.")
+@json_option
+def list_messages(state: str | None, client_id: str | None, limit: int, as_json: bool) -> None:
+    """List messages, the newest first."""
+    with running_provider() as provider:
+        messages = provider.outbox.list(limit, state, client_id)
+    if as_json:
+        print_json(messages)
+        return
+    print_table(
+        ("ID", "KIND", "TO", "STATE", "ATTEMPTS", "NEXT", "LAST ERROR"),
+        [(m.id, m.kind, m.recipient, m.state, m.attempts, m.next_attempt_at, m.last_error) for m in messages],
+    )
+
+
+@message_group.command("retry")
+@click.argument("message_id")
+def retry(message_id: str) -> None:
+    """Try a message that was given up again."""
+    with running_provider() as provider:
+        provider.outbox.retry(message_id)
+    click.echo("The worker tries it again.")

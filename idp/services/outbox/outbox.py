@@ -1,0 +1,147 @@
+"""Messages that wait to be delivered, each written in the transaction that decided it: both happen, or neither."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, cast
+
+from sqlalchemy import Row, Table, bindparam, insert, select, update
+
+from idp.core.clock import now
+from idp.core.errors import NotFound
+from idp.core.randomness import new_id
+from idp.storage.batches import delete_in_batches
+from idp.storage.db import reading, transaction
+from idp.storage.tables import OutboxMessage
+
+BACKOFF: Final = tuple(timedelta(seconds=seconds) for seconds in (5, 30, 120, 600, 1800, 7200, 21600))
+"""Waits after the first, second, … attempt that failed. After the last of them the message is given up."""
+LEASE: Final = timedelta(seconds=60)
+"""How long a courier may take for one message before another one tries."""
+STATES: Final = ("waiting", "delivered", "failed", "dropped")
+LONGEST_ERROR: Final = 500
+
+_table = cast(Table, OutboxMessage.__table__)
+_c = _table.c
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as of one moment."""
+
+    id: str
+    kind: str
+    recipient: str
+    payload: dict[str, Any]
+    state: str
+    attempts: int
+    last_error: str | None
+    created_at: datetime
+    next_attempt_at: datetime | None
+    settled_at: datetime | None
+
+
+class Outbox:
+    """Storage of messages, and the right to deliver them."""
+
+    def put(self, kind: str, recipients: Sequence[tuple[str, dict[str, Any]]]) -> None:
+        """Write one message for each (recipient, payload) in the open transaction."""
+        if not recipients:
+            return
+        at = now()
+        common = {"kind": kind, "state": "waiting", "attempts": 0, "created_at": at, "next_attempt_at": at}
+        with transaction() as connection:
+            connection.execute(
+                insert(_table),
+                [{**common, "id": new_id(), "recipient": who, "payload": payload} for who, payload in recipients],
+            )
+
+    def claim(self, limit: int) -> list[Message]:
+        """Take up to `limit` messages that are due; for LEASE nobody else gets them. Counts the attempt.
+
+        Asks first and claims then, so that an empty outbox costs no write.
+        """
+        at = now()
+        with reading() as connection:
+            if connection.execute(_ANY_DUE, {"now": at}).first() is None:
+                return []
+        with transaction() as connection:
+            claimed = connection.execute(_CLAIM, {"now": at, "most": limit, "until": at + LEASE})
+            return sorted((_message(row) for row in claimed), key=lambda message: message.created_at)
+
+    def delivered(self, message: Message) -> None:
+        """It arrived."""
+        self._settle(message, "delivered", None)
+
+    def dropped(self, message: Message, reason: str) -> None:
+        """Nobody wants it any more."""
+        self._settle(message, "dropped", reason)
+
+    def not_delivered(self, message: Message, error: str) -> bool:
+        """It did not arrive: try again later, or give it up. True if it is given up."""
+        if message.attempts > len(BACKOFF):
+            self._settle(message, "failed", error)
+            return True
+        values = {"next_attempt_at": now() + BACKOFF[message.attempts - 1], "last_error": error[:LONGEST_ERROR]}
+        with transaction() as connection:
+            connection.execute(update(_table).where(_c.id == message.id, _c.state == "waiting").values(**values))
+        return False
+
+    def retry(self, message_id: str) -> None:
+        """Try a message that was given up again from the start. Raises NotFound."""
+        values = {"state": "waiting", "attempts": 0, "next_attempt_at": now(), "settled_at": None}
+        with transaction() as connection:
+            failed = (_c.id == message_id, _c.state == "failed")
+            if not connection.execute(update(_table).where(*failed).values(**values)).rowcount:
+                raise NotFound("there is no such message that was given up")
+
+    def list(self, limit: int, state: str | None = None, recipient: str | None = None) -> list[Message]:
+        """The newest messages first, optionally of one state or for one recipient."""
+        wanted = {"state": state, "recipient": recipient}
+        query = (
+            select(*(_c[name] for name in _COLUMNS))
+            .where(*(_c[name] == value for name, value in wanted.items() if value is not None))
+            .order_by(_c.created_at.desc(), _c.id.desc())
+            .limit(limit)
+        )
+        with reading() as connection:
+            return [_message(row) for row in connection.execute(query)]
+
+    def purge(self, before: datetime) -> int:
+        """Delete messages that were settled before that instant, in small transactions; returns how many."""
+        return delete_in_batches(_table, _c.settled_at < before)
+
+    @staticmethod
+    def _settle(message: Message, state: str, error: str | None) -> None:
+        values = {
+            "state": state,
+            "last_error": None if error is None else error[:LONGEST_ERROR],
+            "next_attempt_at": None,
+            "settled_at": now(),
+        }
+        with transaction() as connection:
+            connection.execute(update(_table).where(_c.id == message.id, _c.state == "waiting").values(**values))
+
+
+_COLUMNS: Final = tuple(Message.__slots__)
+_DUE: Final = _c.next_attempt_at <= bindparam("now")
+_ANY_DUE: Final = select(_c.id).where(_DUE).limit(1)
+# Messages that another courier is claiming at this moment are left to it.
+_CLAIM: Final = (
+    update(_table)
+    .where(
+        _c.id.in_(
+            select(_c.id)
+            .where(_DUE)
+            .order_by(_c.next_attempt_at)
+            .limit(bindparam("most"))
+            .with_for_update(skip_locked=True)
+        )
+    )
+    .values(next_attempt_at=bindparam("until"), attempts=_c.attempts + 1)
+    .returning(*(_c[name] for name in _COLUMNS))
+)
+
+
+def _message(row: Row[Any]) -> Message:
+    return Message(**row._mapping)
