@@ -23,11 +23,13 @@ from idp.engine.tokens import (
     Tokens,
 )
 from idp.identity.access.roles import Roles
+from idp.identity.clients.published_keys import ClientKeys
 from idp.identity.clients.registry import ClientRegistry
 from idp.identity.clients.resource_servers import ResourceServers
 from idp.identity.consents.consents import Consents
 from idp.identity.credentials.passwords import Passwords
 from idp.identity.credentials.totp import Totp
+from idp.identity.directory.subjects import Subjects
 from idp.identity.directory.users import Users
 from idp.identity.sessions.sessions import LOGOUT_MESSAGE, Sessions
 from idp.oauth import routes as oauth_routes
@@ -106,10 +108,12 @@ def build_provider(settings: Settings) -> Provider:
     outbox = Outbox()
     sessions = Sessions(settings, audit, outbox)
     fetcher = Fetcher(settings.fetch, allow_loopback=not settings.is_production)
+    client_keys = ClientKeys(fetcher, settings.lifetimes.client_keys)
     clients = ClientRegistry(
         secrets,
         sealer,
         audit,
+        fetcher,
         algorithms=settings.keys.algorithms,
         allow_front_channel=settings.has_front_channel_tokens,
     )
@@ -130,10 +134,12 @@ def build_provider(settings: Settings) -> Provider:
         keyset=keyset,
         rotation=Rotation(settings, sealer, audit),
         users=users,
+        subjects=Subjects(),
         passwords=passwords,
         totp=Totp(sealer, audit),
         roles=Roles(audit),
         clients=clients,
+        client_keys=client_keys,
         resource_servers=resource_servers,
         consents=Consents(audit),
         sessions=sessions,

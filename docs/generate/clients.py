@@ -6,7 +6,8 @@ from pydantic.fields import FieldInfo
 
 from docs.generate.docstrings import attribute_docstrings
 from docs.generate.markdown import code, page, table
-from idp.identity.clients.metadata import AUTH_METHODS, GRANT_TYPES, RESPONSE_TYPES, ClientMetadata
+from idp.identity.clients.grants import GRANT_TYPES, RESPONSE_TYPES
+from idp.identity.clients.members import AUTH_METHODS, Members
 from idp.identity.clients.redirect_uris import RESPONSE_PARAMETERS
 from idp.storage.tables import ClientRow
 
@@ -34,10 +35,10 @@ _REDIRECTS = f"""
 
 def clients_page() -> str:
     """The metadata members, and the operator's switches."""
-    texts = attribute_docstrings(ClientMetadata)
+    texts = attribute_docstrings(Members)
     rows = [
         (code(name), texts.get(name, ""), _values(name, field), _default(field))
-        for name, field in ClientMetadata.model_fields.items()
+        for name, field in Members.model_fields.items()
         if name != "localized"
     ]
     return page(

@@ -11,7 +11,9 @@ from idp.cli.output import json_option, print_fields, print_json, print_table
 from idp.cli.registration import not_blank, require_change, warn_of_unknown
 from idp.core.errors import Invalid, NotFound
 from idp.identity.clients.client import Client
-from idp.identity.clients.metadata import AUTH_METHODS, GRANT_TYPES, SIGNATURE_ALGORITHMS, ClientMetadata
+from idp.identity.clients.grants import GRANT_TYPES
+from idp.identity.clients.members import AUTH_METHODS, SIGNATURE_ALGORITHMS
+from idp.identity.clients.metadata import ClientMetadata
 from idp.web.provider import Provider
 
 DEFAULT_OVERLAP_SECONDS = 86400

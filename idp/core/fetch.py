@@ -59,10 +59,19 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _HOST_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?", re.IGNORECASE)
 _NUMBER = re.compile(r"\d+|0x[0-9a-f]*", re.IGNORECASE)
 _JSON = re.compile(r"application/(?:[a-z0-9!#$&^_.-]+\+)?json", re.IGNORECASE)
+# Request objects are older than their media type: what is served as text or bytes is one if it looks like one.
+_JWT = re.compile(r"application/(?:(?:[a-z0-9-]+\+)?jwt|jose|octet-stream)|text/plain|", re.IGNORECASE)
+_COMPACT = re.compile(rb"\s*[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*){2,4}\s*")
+
+_PASSING = (408, 425, 429)  # refusals that are about the moment
 
 
 class FetchError(IdpError):
     """The document was not fetched; the message says why, without telling what else is in our network."""
+
+
+class FetchRefused(FetchError):
+    """Asking again soon is of no use: they would not have it, or we do not go there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +106,24 @@ class Fetcher:
 
     def get_json(self, url: str) -> dict[str, Any]:
         """The JSON object at `url`. Raises FetchError."""
-        return _json_object(self._exchange(url, _read_json))
+        document = _json(self._exchange(url, _reader(_JSON)))
+        if not isinstance(document, dict):
+            raise FetchError("the document is not a JSON object")
+        return document
+
+    def get_json_array(self, url: str) -> list[Any]:
+        """The JSON array at `url`. Raises FetchError."""
+        document = _json(self._exchange(url, _reader(_JSON)))
+        if not isinstance(document, list):
+            raise FetchError("the document is not a JSON array")
+        return document
+
+    def get_jwt(self, url: str) -> str:
+        """The token in compact form at `url`, such as a request object (RFC 9101 §5.2.3). Raises FetchError."""
+        body = self._exchange(url, _reader(_JWT))
+        if not _COMPACT.fullmatch(body):
+            raise FetchError("the document is not a token in compact form")
+        return body.strip().decode("ascii")
 
     def post_form(self, url: str, fields: Mapping[str, str]) -> None:
         """POST a form; any 2xx is success, and what is answered beside that is not looked at. Raises FetchError."""
@@ -150,7 +176,7 @@ class Fetcher:
         if any(candidate in network for candidate in (address, _embedded(address)) for network in self._allowed):
             return
         if not is_public(address):
-            raise FetchError(f"{target.host} is not on the public Internet")
+            raise FetchRefused(f"{target.host} is not on the public Internet")
 
     @contextmanager
     def _connected(
@@ -194,18 +220,18 @@ def _embedded(address: Address) -> Address:
 
 
 def _parse(url: str) -> _Target:
-    """Take the URL apart. Raises FetchError for anything that another parser might understand differently."""
+    """Take the URL apart. Raises FetchRefused for anything that another parser might understand differently."""
     if len(url) > MAX_URL_LENGTH or not url.isascii() or re.search(r"[\x00-\x20\x7f\\]", url):
-        raise FetchError("the URL is malformed")
+        raise FetchRefused("the URL is malformed")
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        raise FetchError("the URL is malformed") from None
+        raise FetchRefused("the URL is malformed") from None
     if parts.scheme not in ("https", "http"):
-        raise FetchError("only https is fetched")
+        raise FetchRefused("only https is fetched")
     if "@" in parts.netloc or parts.fragment or port == 0 or not _is_host(host):
-        raise FetchError("the URL is malformed")
+        raise FetchRefused("the URL is malformed")
     is_tls = parts.scheme == "https"
     path = parts.path or "/"
     return _Target(
@@ -275,7 +301,7 @@ def _cut(channel: socket.socket) -> None:
 def _headers(target: _Target) -> dict[str, str]:
     return {
         "Host": target.host_header,
-        "Accept": "application/json",
+        "Accept": "application/json, application/oauth-authz-req+jwt, application/jwt",
         # A compressed answer could be larger than its size says.
         "Accept-Encoding": "identity",
         "User-Agent": "idp",
@@ -288,33 +314,37 @@ def _post(connection: http.client.HTTPConnection, target: _Target, form: bytes) 
     connection.request("POST", target.path, body=form, headers=headers)
     with connection.getresponse() as response:
         if not 200 <= response.status < 300:
-            raise FetchError(f"{target.host} answered {response.status}")
+            kind = FetchError if response.status >= 500 or response.status in _PASSING else FetchRefused
+            raise kind(f"{target.host} answered {response.status}")
     return b""
 
 
-def _read_json(connection: http.client.HTTPConnection, target: _Target, max_bytes: int) -> bytes:
-    connection.request("GET", target.path, headers=_headers(target))
-    with connection.getresponse() as response:
-        if response.status != 200:
-            kind = "a redirect, which is not followed" if 300 <= response.status < 400 else "no document"
-            raise FetchError(f"{target.host} answered {response.status}: {kind}")
-        if response.getheader("Content-Encoding", "identity").lower() != "identity":
-            raise FetchError(f"{target.host} sent a compressed answer")
-        if not _JSON.fullmatch(response.getheader("Content-Type", "").partition(";")[0].strip()):
-            raise FetchError(f"{target.host} did not answer in JSON")
-        body = response.read(max_bytes + 1)
-        if len(body) > max_bytes:
-            raise FetchError(f"{target.host} sent more than {max_bytes} bytes")
-        if response.length:
-            raise FetchError(f"{target.host} hung up early")
-        return body
+def _reader(media_type: re.Pattern[str]) -> Callable[[http.client.HTTPConnection, _Target, int], bytes]:
+    """What GETs a document of that media type."""
+
+    def read(connection: http.client.HTTPConnection, target: _Target, max_bytes: int) -> bytes:
+        connection.request("GET", target.path, headers=_headers(target))
+        with connection.getresponse() as response:
+            if response.status != 200:
+                kind = "a redirect, which is not followed" if 300 <= response.status < 400 else "no document"
+                raise FetchError(f"{target.host} answered {response.status}: {kind}")
+            if response.getheader("Content-Encoding", "identity").lower() != "identity":
+                raise FetchError(f"{target.host} sent a compressed answer")
+            if not media_type.fullmatch(response.getheader("Content-Type", "").partition(";")[0].strip()):
+                expected = "JSON" if media_type is _JSON else "a fitting type"
+                raise FetchError(f"{target.host} did not answer in {expected}")
+            body = response.read(max_bytes + 1)
+            if len(body) > max_bytes:
+                raise FetchError(f"{target.host} sent more than {max_bytes} bytes")
+            if response.length:
+                raise FetchError(f"{target.host} hung up early")
+            return body
+
+    return read
 
 
-def _json_object(body: bytes) -> dict[str, Any]:
+def _json(body: bytes) -> Any:
     try:
-        document = orjson.loads(body)
+        return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise FetchError(f"the document is not JSON: {error}") from None
-    if not isinstance(document, dict):
-        raise FetchError("the document is not a JSON object")
-    return document

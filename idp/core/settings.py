@@ -31,6 +31,8 @@ LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 UNIX_SOCKETS = "unix"
 """Stands among the trusted proxies for whoever connects through a Unix socket, and has no address."""
 SigningAlgorithm = Literal["RS256", "PS256", "ES256", "EdDSA"]
+EncryptionAlgorithm = Literal["RSA-OAEP-256", "ECDH-ES"]
+KeyAlgorithm = SigningAlgorithm | EncryptionAlgorithm
 
 
 _DATABASE_URL = re.compile(r"sqlite://(?:/.+)?|postgres(?:ql)?(?:\+psycopg2)?://\S+")
@@ -70,10 +72,12 @@ class Lifetimes(_Section):
 
 
 class Keys(_Section):
-    """Signing keys. Durations in seconds."""
+    """Our keys. Durations in seconds."""
 
     algorithms: tuple[SigningAlgorithm, ...] = ("RS256", "PS256", "ES256", "EdDSA")
     """Algorithms that have keys, RS256 always among them."""
+    encryption_algorithms: tuple[EncryptionAlgorithm, ...] = ("RSA-OAEP-256", "ECDH-ES")
+    """Algorithms that have keys to which clients may encrypt request objects."""
     rsa_bits: int = Field(2048, ge=2048, le=8192)
     """Size of new RSA keys, in bits."""
     publish_before_use: int = Field(3600, ge=0)
@@ -90,6 +94,11 @@ class Keys(_Section):
         if "RS256" not in value:
             raise ValueError("must include RS256 (OpenID Connect Discovery §3)")
         return tuple(dict.fromkeys(value))
+
+    @property
+    def all_algorithms(self) -> tuple[KeyAlgorithm, ...]:
+        """Every algorithm that has a key."""
+        return (*self.algorithms, *dict.fromkeys(self.encryption_algorithms))
 
 
 class Throttle(_Section):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from idp.core.clock import now, timestamp
-from idp.core.fetch import Fetcher, FetchError
+from idp.core.fetch import Fetcher, FetchError, FetchRefused
 from idp.core.randomness import new_token
 from idp.core.settings import Settings
 from idp.identity.clients.registry import ClientRegistry
@@ -40,7 +40,7 @@ class BackChannelLogout:
             try:
                 self._fetcher.post_form(uri, {"logout_token": token})
             except FetchError as error:
-                raise NotDelivered(str(error)) from error
+                raise NotDelivered(str(error), is_refusal=isinstance(error, FetchRefused)) from error
 
         return send
 

@@ -115,7 +115,7 @@ def _check(params: dict[str, str]) -> LogoutRequest:
         redirect_uri=target if client is not None else None,
         state=params.get("state"),
         hinted_session=str(claims["sid"]) if claims and "sid" in claims else None,
-        hinted_user=str(claims["sub"]) if claims else None,
+        hinted_user=provider.subjects.user_of(str(claims["sub"]), client.sector) if claims and client else None,
     )
 
 

@@ -29,6 +29,7 @@ def grant(request: AuthorizationRequest, gathered: Gathered, client: Client, ses
     authorization = Authorization(
         client_id=request.client_id,
         user_id=session.user_id,
+        subject=current_provider().subjects.of(session.user_id, client.sector),
         session_id=session.id,
         scopes=scopes,
         resources=request.resources,
@@ -111,7 +112,7 @@ def _join(authorization: Authorization, client: Client) -> None:
         raise LoginRequired("the session has just ended")
     if authorization.is_openid:
         has_back_channel = client.metadata.backchannel_logout_uri is not None
-        sessions.join(session_id, client.client_id, authorization.user_id, has_back_channel=has_back_channel)
+        sessions.join(session_id, client.client_id, authorization.subject, has_back_channel=has_back_channel)
 
 
 def _hold_consent(authorization: Authorization, client: Client) -> None:

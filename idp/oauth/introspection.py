@@ -72,7 +72,7 @@ def _describe_refresh_token(value: str, caller: Client) -> dict[str, Any] | None
     return {
         "active": True,
         "client_id": caller.client_id,
-        "sub": family.authorization.user_id,
+        "sub": family.authorization.subject,
         "scope": " ".join(family.authorization.scopes),
         "exp": int(min(family.expires_at, family.idle_expires_at).timestamp()),
     }

@@ -51,8 +51,9 @@ def _revoke_access_token(value: str, client: Client) -> None:
     if token is None or token.client_id != client.client_id:
         return  # not ours, or another client's, which learns nothing
     with transaction():
+        family = access.standing(token).family
         access.revoke(token)
-        _record(client, token.subject if token.family_id else None, token_id=token.id)
+        _record(client, family.authorization.user_id if family else None, token_id=token.id)
 
 
 def _record(client: Client, user_id: str | None, **details: str) -> None:

@@ -46,7 +46,7 @@ def _claims(token: AccessToken, family: Family | None) -> dict[str, object]:
     provider = current_provider()
     if "openid" not in token.scopes or provider.settings.issuer not in token.audience:
         raise InsufficientScope("the access token was not issued for UserInfo")
-    user = provider.users.get(token.subject)
+    user = provider.users.get(family.authorization.user_id) if family else None
     if family is None or user is None:
         raise InvalidToken("the access token does not stand for a person")
     # What the token carries, not what the family could: a narrowed token shows less.

@@ -13,11 +13,13 @@ from idp.engine.lifecycle import Lifecycle
 from idp.engine.lifecycle.retention import Retention
 from idp.engine.tokens import Tokens
 from idp.identity.access.roles import Roles
+from idp.identity.clients.published_keys import ClientKeys
 from idp.identity.clients.registry import ClientRegistry
 from idp.identity.clients.resource_servers import ResourceServers
 from idp.identity.consents.consents import Consents
 from idp.identity.credentials.passwords import Passwords
 from idp.identity.credentials.totp import Totp
+from idp.identity.directory.subjects import Subjects
 from idp.identity.directory.users import Users
 from idp.identity.sessions.sessions import Sessions
 from idp.services.audit import AuditTrail
@@ -49,10 +51,12 @@ class Provider:
     keyset: Keyset
     rotation: Rotation
     users: Users
+    subjects: Subjects
     passwords: Passwords
     totp: Totp
     roles: Roles
     clients: ClientRegistry
+    client_keys: ClientKeys
     resource_servers: ResourceServers
     consents: Consents
     sessions: Sessions

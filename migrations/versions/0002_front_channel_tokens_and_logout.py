@@ -1,4 +1,4 @@
-"""Token families without a code, the clients of a session, and messages to others."""
+"""Families without a code, subjects of one's own for each sector, the clients of a session, messages, longer names."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,6 +12,25 @@ depends_on = None
 def upgrade() -> None:
     with op.batch_alter_table("token_families") as table:
         table.alter_column("code_hash", existing_type=sa.String(length=64), nullable=True)
+        table.add_column(sa.Column("subject", sa.String(length=255), nullable=True))
+    op.execute("UPDATE token_families SET subject = user_id")
+    with op.batch_alter_table("token_families") as table:
+        table.alter_column("subject", existing_type=sa.String(length=255), nullable=False)
+    with op.batch_alter_table("signing_keys") as table:
+        table.alter_column("alg", existing_type=sa.String(length=8), type_=sa.String(length=16), existing_nullable=False)
+    op.create_table(
+        "pairwise_subjects",
+        sa.Column("sector", sa.String(length=255), nullable=False),
+        sa.Column("user_id", sa.String(length=36), nullable=False),
+        sa.Column("subject", sa.String(length=36), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name="fk_pairwise_subjects_user_id", ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("sector", "user_id", name="pk_pairwise_subjects"),
+        sa.UniqueConstraint("subject", name="uq_pairwise_subjects_subject"),
+    )
+    op.create_index("ix_pairwise_subjects_user_id", "pairwise_subjects", ["user_id"])
     op.create_table(
         "session_participants",
         sa.Column("session_id", sa.String(length=36), nullable=False),
@@ -56,6 +75,11 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("outbox_messages")
     op.drop_table("session_participants")
+    op.drop_table("pairwise_subjects")
+    op.execute("DELETE FROM signing_keys WHERE alg IN ('RSA-OAEP-256', 'ECDH-ES')")
+    with op.batch_alter_table("signing_keys") as table:
+        table.alter_column("alg", existing_type=sa.String(length=16), type_=sa.String(length=8), existing_nullable=False)
     op.execute("DELETE FROM token_families WHERE code_hash IS NULL")
     with op.batch_alter_table("token_families") as table:
         table.alter_column("code_hash", existing_type=sa.String(length=64), nullable=False)
+        table.drop_column("subject")

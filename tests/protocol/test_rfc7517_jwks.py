@@ -15,7 +15,10 @@ from tests.helpers.server import CACHE_SECONDS, Server
 from tests.protocol.expectations import refused, success_of
 
 THUMBPRINT_MEMBERS = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
-ALGORITHMS = {"RS256": "RSA", "PS256": "RSA", "ES256": "EC", "EdDSA": "OKP"}
+ALGORITHMS = {
+    "sig": {"RS256": "RSA", "PS256": "RSA", "ES256": "EC", "EdDSA": "OKP"},
+    "enc": {"RSA-OAEP-256": "RSA", "ECDH-ES": "EC"},
+}
 
 
 @pytest.fixture
@@ -32,8 +35,8 @@ def test_only_public_members(keys: list[dict[str, Any]]) -> None:
 
 def test_each_key_says_what_it_is_for(keys: list[dict[str, Any]]) -> None:
     for key in keys:
-        assert key["use"] == "sig"
-        assert ALGORITHMS[key["alg"]] == key["kty"]
+        assert ALGORITHMS[key["use"]][key["alg"]] == key["kty"]
+    assert {key["use"] for key in keys} == {"sig", "enc"}
 
 
 def test_the_kid_is_the_thumbprint(keys: list[dict[str, Any]]) -> None:
@@ -105,8 +108,8 @@ def withdraw(server: Server, kid: str) -> None:
 
 
 def kids(party: RelyingParty) -> set[str]:
-    """The ids of the published keys."""
-    return {key["kid"] for key in party.jwks()["keys"]}
+    """The ids of the published keys that sign."""
+    return {key["kid"] for key in party.jwks()["keys"] if key["use"] == "sig"}
 
 
 def kid_of(token: str) -> str:

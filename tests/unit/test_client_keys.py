@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,8 +11,10 @@ from joserfc.jwk import ECKey, KeySet, OctKey
 
 from idp.core.crypto import b64url
 from idp.core.errors import Invalid
+from idp.core.fetch import Fetcher
+from idp.core.settings import Fetch
+from idp.identity.clients import published_keys
 from idp.identity.clients.public_keys import MAX_KEYS, check_jwks, key_set, usable_keys
-from idp.oauth.client_auth import keys as client_keys
 
 GOOD = ECKey.generate_key("P-256", {"kid": "good"}).as_dict(private=False)
 BAD: dict[str, Any] = {
@@ -61,12 +64,19 @@ class _Client:
 DAY = 86400
 
 
-def ask_for_keys(cache: client_keys._Cache, kid: str | None = None) -> KeySet | None:
+def ask_for_keys(cache: published_keys.ClientKeys, kid: str | None = None) -> KeySet | None:
     """What the cache says of the client's keys."""
-    return cache.get(_Client(), _Client.jwks_uri, kid, DAY)  # type: ignore[arg-type]
+    return cache.of(_Client(), kid)  # type: ignore[arg-type]
 
 
-def test_many_askers_cause_one_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
+def new_cache(fetch: Callable[[str], KeySet | None]) -> published_keys.ClientKeys:
+    """A cache that fetches by calling `fetch`."""
+    cache = published_keys.ClientKeys(Fetcher(Fetch()), DAY)
+    cache._fetch = fetch  # type: ignore[method-assign]
+    return cache
+
+
+def test_many_askers_cause_one_fetch() -> None:
     fetches = []
 
     def fetch(uri: str) -> KeySet:
@@ -74,8 +84,7 @@ def test_many_askers_cause_one_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
         time.sleep(0.3)
         return key_set({"keys": [GOOD]})
 
-    monkeypatch.setattr(client_keys, "_fetch", fetch)
-    cache = client_keys._Cache()
+    cache = new_cache(fetch)
     barrier = threading.Barrier(8)
 
     def ask(_number: int) -> list[str | None]:
@@ -89,12 +98,11 @@ def test_many_askers_cause_one_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
     assert fetches == [_Client.jwks_uri]
 
 
-def test_a_fetch_that_breaks_releases_those_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fetch_that_breaks_releases_those_who_wait() -> None:
     def fetch(_uri: str) -> KeySet:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(client_keys, "_fetch", fetch)
-    cache = client_keys._Cache()
+    cache = new_cache(fetch)
     with pytest.raises(ZeroDivisionError):
         ask_for_keys(cache)
     assert ask_for_keys(cache) is None
@@ -112,20 +120,19 @@ def test_keys_are_believed_for_so_long_and_no_longer(monkeypatch: pytest.MonkeyP
         return answers[-1]
 
     instant = 1000.0
-    monkeypatch.setattr(client_keys, "_fetch", fetch)
-    monkeypatch.setattr(client_keys.time, "monotonic", lambda: instant)
-    cache = client_keys._Cache()
+    monkeypatch.setattr(published_keys.time, "monotonic", lambda: instant)
+    cache = new_cache(fetch)
     assert ask_for_keys(cache) is published
     answers.append(None)
     for _ in range(23):
-        instant += client_keys.LIFETIME
+        instant += published_keys.LIFETIME
         assert ask_for_keys(cache) is published
     assert fetches == 24, "asked for anew every hour, in vain"
     instant = 1000.0 + DAY
     for _ in range(5):
         assert ask_for_keys(cache) is None
     assert fetches == 25
-    instant += client_keys.REFETCH_INTERVAL
+    instant += published_keys.REFETCH_INTERVAL
     answers.append(published)
     assert ask_for_keys(cache) is published
     assert fetches == 26

@@ -131,7 +131,7 @@ class TestTypes:
             ("jwks", "x"),
             ("jwks_uri", {}),
             ("application_type", "desktop"),
-            ("subject_type", "pairwise"),
+            ("subject_type", "ephemeral"),
             ("token_endpoint_auth_method", "tls_client_auth"),
             ("id_token_signed_response_alg", "none"),
             ("id_token_signed_response_alg", "HS256"),
@@ -163,7 +163,7 @@ class TestTypes:
 
 class TestGrants:
     def test_unsupported_grant_types_are_left_out(self) -> None:
-        metadata = parse(grant_types=["authorization_code", "refresh_token", "urn:example:unknown", "implicit"])
+        metadata = parse(grant_types=["authorization_code", "refresh_token", "urn:example:unknown"])
         assert metadata.grant_types == ("authorization_code", "refresh_token")
         assert parse(response_types=["code", "token"]).response_types == ("code",)
 

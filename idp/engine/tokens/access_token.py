@@ -49,7 +49,7 @@ class AccessToken:
 
     @property
     def subject(self) -> str:
-        """The `sub`: a user, or the client itself."""
+        """The `sub`: a user as the client knows them, or the client itself."""
         return str(self.claims["sub"])
 
     @property
@@ -106,7 +106,7 @@ class AccessTokens:
     ) -> IssuedAccessToken:
         """A token with which the client acts for the user (RFC 9068 §2.2)."""
         claims: dict[str, Any] = {
-            "sub": authorization.user_id,
+            "sub": authorization.subject,
             "client_id": authorization.client_id,
             # The family in the id makes revocation of the whole family visible at every use.
             "jti": f"{family_id}.{new_token(96)}",

@@ -11,6 +11,8 @@ class Authorization:
 
     client_id: str
     user_id: str
+    subject: str
+    """The `sub` by which the client knows the user; the same in every token of the family."""
     session_id: str | None
     scopes: tuple[str, ...]
     resources: tuple[str, ...]

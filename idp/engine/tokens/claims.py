@@ -12,7 +12,7 @@ from idp.identity.directory.users import User
 def userinfo_claims(user: User, authorization: Authorization) -> dict[str, Any]:
     """The UserInfo response's claims (OpenID Connect Core §5.3.2); `sub` always."""
     names = claims_for_scopes(authorization.scopes) | _requested(authorization, "userinfo")
-    return {"sub": user.id} | person_claims(user, names)
+    return {"sub": authorization.subject} | person_claims(user, names)
 
 
 def id_token_claims(user: User, authorization: Authorization, *, with_scopes: bool) -> dict[str, Any]:

@@ -82,6 +82,7 @@ class Families:
             "id": family_id,
             "client_id": authorization.client_id,
             "user_id": authorization.user_id,
+            "subject": authorization.subject,
             "session_id": authorization.session_id,
             "code_hash": code_hash,
             "scopes": list(authorization.scopes),
@@ -194,6 +195,7 @@ def _family(row: Row[Any]) -> Family:
         authorization=Authorization(
             client_id=row.client_id,
             user_id=row.user_id,
+            subject=row.subject,
             session_id=row.session_id,
             scopes=tuple(row.scopes),
             resources=tuple(row.resources),

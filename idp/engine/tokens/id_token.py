@@ -47,7 +47,7 @@ class IdTokens:
         claims: dict[str, Any] = id_token_claims(user, authorization, with_scopes=stands_alone)
         claims |= {
             "iss": self._issuer,
-            "sub": user.id,
+            "sub": authorization.subject,
             "aud": authorization.client_id,
             "iat": issued_at,
             "exp": issued_at + self._lifetime,

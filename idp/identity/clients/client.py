@@ -13,6 +13,7 @@ from idp.identity.clients.public_keys import key_set
 from idp.identity.clients.redirect_uris import LoopbackTarget, host_of, loopback_target, loopback_targets
 from idp.identity.clients.resource_indicators import canonical_resource
 from idp.identity.clients.secret_vault import SecretVault, StoredSecret
+from idp.identity.clients.sector import sector_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +40,8 @@ class Client:
     """Canonical resource indicators the client may ask for; None if registration names none."""
     key_set: KeySet | None = field(init=False, repr=False)
     """The keys registered inline, ready to verify with."""
+    sector: str | None = field(init=False)
+    """Which clients know people by the same pairwise `sub` as this one (`sector_of`); None: by the public one."""
     _loopback_targets: frozenset[LoopbackTarget] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -47,6 +50,7 @@ class Client:
             "scopes": None if metadata.scope is None else frozenset(metadata.scope.split()),
             "resources": frozenset(map(canonical_resource, metadata.resources)) or None,
             "key_set": None if metadata.jwks is None else key_set(metadata.jwks),
+            "sector": sector_of(metadata),
             "require_pkce": self.require_pkce or metadata.is_public,
             "_loopback_targets": (
                 loopback_targets(metadata.redirect_uris)

@@ -16,13 +16,17 @@ from idp.core.clock import now
 from idp.core.crypto import Sealer, SecretRing
 from idp.core.errors import Conflict, Invalid, NotFound
 from idp.core.events import Event
+from idp.core.fetch import Fetcher
 from idp.core.randomness import new_id
 from idp.identity.clients import rows
 from idp.identity.clients.client import Client
-from idp.identity.clients.metadata import SECRET_METHODS, SIGNATURE_ALGORITHMS, ClientMetadata, without_front_channel
+from idp.identity.clients.grants import without_front_channel
+from idp.identity.clients.members import SECRET_METHODS, SIGNATURE_ALGORITHMS
+from idp.identity.clients.metadata import ClientMetadata
 from idp.identity.clients.record_cache import RecordCache
 from idp.identity.clients.secret_vault import SecretVault
 from idp.identity.clients.secrets import check_given_secret, generate_secret
+from idp.identity.clients.sector import check_sector_document
 from idp.identity.clients.signing import check_signing_alg
 from idp.services.audit import AuditTrail
 from idp.storage.db import reading, transaction
@@ -48,17 +52,19 @@ class ClientRegistry:
         secrets: SecretRing,
         sealer: Sealer,
         audit: AuditTrail,
+        fetcher: Fetcher | None = None,
         *,
         algorithms: Sequence[str] = SIGNATURE_ALGORITHMS,
         allow_front_channel: bool = True,
         cache_size: int = CACHE_SIZE,
     ) -> None:
-        """`algorithms`: those that have signing keys, of which clients may choose. `allow_front_channel`: clients may
-        register the implicit and hybrid flows."""
+        """`fetcher` reads what registration refers to. `algorithms`: those that have signing keys, of which clients
+        may choose. `allow_front_channel`: clients may register the implicit and hybrid flows."""
         self._algorithms = algorithms
         self._allow_front_channel = allow_front_channel
         self._vault = SecretVault(secrets, sealer)
         self._audit = audit
+        self._fetcher = fetcher
         self._cache: RecordCache[Client] = RecordCache(VersionWatch(VERSION), cache_size)
 
     def get(self, client_id: str) -> Client | None:
@@ -161,6 +167,8 @@ class ClientRegistry:
         checked = ClientMetadata.parse(values)
         for field in SIGNING_FIELDS:
             check_signing_alg(getattr(checked, field), self._algorithms, field)
+        if self._fetcher is not None:
+            check_sector_document(checked, self._fetcher)
         return checked
 
     def _fit_secrets(self, connection: Connection, before: Client, metadata: ClientMetadata) -> str | None:

@@ -52,7 +52,7 @@ def _object(value: Any, name: str) -> dict[str, Any]:
 def _require_subject(draft: Draft, id_token: dict[str, Any]) -> None:
     value = id_token.get("sub", {}).get("value")
     if isinstance(value, str):
-        draft.subject_hint = value
+        draft.subject_hint = draft.user_of(value)
 
 
 def _require_acr(draft: Draft, id_token: dict[str, Any]) -> None:

@@ -55,6 +55,7 @@ class Draft:
     acr_essential: bool = False
     claims: dict[str, Any] = field(default_factory=dict)
     subject_hint: str | None = None
+    """The id of the only acceptable user."""
     login_hint: str | None = None
     ui_locales: tuple[str, ...] = ()
 
@@ -106,6 +107,10 @@ class Draft:
         """A query that makes the same request again."""
         pairs = [(name, value) for name, value in self.params.items() if name in _MEANINGFUL]
         return urlencode([*pairs, *(("resource", value) for value in self.resources_sent)])
+
+    def user_of(self, subject: str) -> str:
+        """The user whom the client calls by this `sub`; whoever is nobody to it stays nobody."""
+        return self.provider.subjects.user_of(subject, self.client.sector) or subject
 
     def finish(self) -> AuthorizationRequest:
         """The frozen request."""

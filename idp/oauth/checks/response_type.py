@@ -1,7 +1,7 @@
 """`response_type`: what the answer carries (RFC 6749 §3.1.1, OAuth 2.0 Multiple Response Type Encoding Practices)."""
 
 from idp.core.settings import Settings
-from idp.identity.clients.metadata import RESPONSE_TYPES
+from idp.identity.clients.grants import RESPONSE_TYPES
 from idp.oauth.checks.draft import Draft
 from idp.oauth.errors import InvalidRequest, UnauthorizedClient, UnsupportedResponseType
 

@@ -10,7 +10,6 @@ from idp.core.clock import now, timestamp
 from idp.core.crypto import sha256_hex, unb64url
 from idp.identity.clients.client import Client
 from idp.identity.clients.secrets import secrets_in_clear
-from idp.oauth.client_auth.keys import client_keys
 from idp.oauth.errors import InvalidClient
 from idp.services.keys.jws import InvalidToken, verify_jwt
 from idp.web.provider import current_provider
@@ -120,4 +119,5 @@ def _algorithms(client: Client) -> tuple[str, ...]:
 def _candidates(client: Client, kid: str | None) -> list[KeySet]:
     if client.token_endpoint_auth_method == "client_secret_jwt":
         return [KeySet([OctKey.import_key(secret)]) for secret in secrets_in_clear(client)]
-    return client_keys(client, kid)
+    keys = current_provider().client_keys.of(client, kid)
+    return [] if keys is None else [keys]

@@ -83,7 +83,7 @@ class AuthorizationCodeGrant(Grant):
         if authorization.is_openid:
             has_back_channel = self._client.metadata.backchannel_logout_uri is not None
             self.provider.sessions.join(
-                session_id, self._client.client_id, authorization.user_id, has_back_channel=has_back_channel
+                session_id, self._client.client_id, authorization.subject, has_back_channel=has_back_channel
             )
 
     def _hold_consent(self) -> None:

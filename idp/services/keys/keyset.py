@@ -1,4 +1,4 @@
-"""The keys that sign and verify now, cached in the process and refreshed when a version counter moves."""
+"""The keys that sign, verify and decrypt now, cached in the process and refreshed when a version counter moves."""
 
 import threading
 import time
@@ -13,8 +13,16 @@ from idp.core.crypto import Sealer, SealError
 from idp.core.errors import ConfigurationError, Unavailable
 from idp.core.settings import Settings
 from idp.services.audit import AuditTrail
+from idp.services.keys.jwe import DecryptionKey
 from idp.services.keys.rotation import VERSION_NAME, Rotation, sealing_place
-from idp.services.keys.signer import LocalSigner, Signer, load_private_key
+from idp.services.keys.signer import (
+    ENCRYPTION_ALGORITHMS,
+    LocalSigner,
+    PrivateKey,
+    Signer,
+    load_private_key,
+    private_jwk,
+)
 from idp.storage.db import reading
 from idp.storage.tables import ConfigurationVersion, SigningKeyRow
 from idp.storage.versions import VersionWatch
@@ -52,6 +60,7 @@ class _SealedKey:
 class _Snapshot:
     version: int
     active: Mapping[str, _SealedKey]
+    decryption: tuple[_SealedKey, ...]
     verification: KeySet
     hints: KeySet
     document: dict[str, Any]
@@ -73,6 +82,7 @@ class Keyset:
         self._stale = False
         self._retry_at = 0.0
         self._signers: dict[str, LocalSigner] = {}
+        self._decryption_keys: dict[str, DecryptionKey] = {}
         self._public_keys: dict[str, Key] = {}
 
     def ensure(self) -> None:
@@ -95,6 +105,14 @@ class Keyset:
             raise Unavailable(f"there is no active {alg} signing key")
         signer = self._signers.get(active.kid)
         return signer if signer is not None else self._open(active)
+
+    def decryption_keys(self) -> list[DecryptionKey]:
+        """Our private keys for what clients encrypt to us, those that are not published any more last.
+
+        Raises ConfigurationError if one does not open.
+        """
+        snapshot = self._current()
+        return [self._decryption_keys.get(key.kid) or self._open_decryption(key) for key in snapshot.decryption]
 
     def verification_keys(self) -> KeySet:
         """The public keys whose signatures are ours: next, active and retiring."""
@@ -156,34 +174,50 @@ class Keyset:
             version = connection.execute(_VERSION).scalar() or 0
             rows = connection.execute(_KEYS).all()
         public = {row.kid: self._public_keys.get(row.kid) or _public_key(row.public_jwk) for row in rows}
-        active = {
-            row.alg: _SealedKey(row.kid, row.alg, row.sealed_private_key)
-            for row in rows
-            if row.state == "active" and row.sealed_private_key is not None
-        }
+        signing = [row for row in rows if row.alg not in ENCRYPTION_ALGORITHMS]
+        active = {row.alg: _sealed(row) for row in signing if row.state == "active" and row.sealed_private_key}
+        encryption = [row for row in rows if row.alg in ENCRYPTION_ALGORITHMS and row.sealed_private_key]
         kids = {key.kid for key in active.values()}
         self._public_keys = public
         self._signers = {kid: signer for kid, signer in self._signers.items() if kid in kids}
-        published = [row for row in rows if row.state in PUBLISHED_STATES]
-        document = {"keys": [_published_jwk(row.public_jwk) for row in published]}
-        verification = KeySet([public[row.kid] for row in published])
-        return _Snapshot(version, active, verification, KeySet(list(public.values())), document)
+        self._decryption_keys = {kid: key for kid, key in self._decryption_keys.items() if kid in public}
+        published = [row for row in signing if row.state in PUBLISHED_STATES]
+        inviting = [row for row in encryption if row.state == "active"]
+        return _Snapshot(
+            version=version,
+            active=active,
+            decryption=tuple(_sealed(row) for row in sorted(encryption, key=lambda row: row.state != "active")),
+            verification=KeySet([public[row.kid] for row in published]),
+            hints=KeySet([public[row.kid] for row in signing]),
+            document={"keys": [_published_jwk(row.public_jwk) for row in (*published, *inviting)]},
+        )
 
     def _open(self, key: _SealedKey) -> LocalSigner:
         with self._lock:
             signer = self._signers.get(key.kid)
             if signer is not None:
                 return signer
-            try:
-                private_key = load_private_key(self._sealer.open(key.sealed, sealing_place(key.kid)))
-            except SealError as error:
-                raise ConfigurationError(
-                    f"the signing key {key.kid} does not open: {error}; set IDP_KEY_ENCRYPTION_KEY to the key that "
-                    "sealed it, or name that key in IDP_PREVIOUS_KEY_ENCRYPTION_KEYS"
-                ) from error
-            signer = LocalSigner(key.kid, key.alg, private_key)
+            signer = LocalSigner(key.kid, key.alg, self._opened(key))
             self._signers[key.kid] = signer
             return signer
+
+    def _open_decryption(self, sealed: _SealedKey) -> DecryptionKey:
+        key = DecryptionKey(sealed.kid, sealed.alg, private_jwk(self._opened(sealed)))
+        self._decryption_keys[sealed.kid] = key
+        return key
+
+    def _opened(self, key: _SealedKey) -> PrivateKey:
+        try:
+            return load_private_key(self._sealer.open(key.sealed, sealing_place(key.kid)))
+        except SealError as error:
+            raise ConfigurationError(
+                f"the key {key.kid} does not open: {error}; set IDP_KEY_ENCRYPTION_KEY to the key that "
+                "sealed it, or name that key in IDP_PREVIOUS_KEY_ENCRYPTION_KEYS"
+            ) from error
+
+
+def _sealed(row: Any) -> _SealedKey:
+    return _SealedKey(row.kid, row.alg, row.sealed_private_key)
 
 
 def _published_jwk(jwk: Mapping[str, Any]) -> dict[str, Any]:

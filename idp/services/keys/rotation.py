@@ -1,7 +1,10 @@
-"""The life of signing keys: next → active → retiring → retired.
+"""The life of our keys: next → active → retiring → retired.
 
 A key is published for a while before it signs, and stays published until the last token it signed has
 expired, so a verifier that refreshes its copy of the JWKS now and then never meets an unknown key.
+
+Keys that clients encrypt to need no announcement: a new one is active at once. The one before it opens what clients
+with an older copy of the JWKS still send, and is not published any more.
 
 Every change takes the row lock of the version counter first. Processes that rotate at the same moment
 therefore do so one after another, each seeing what the one before it did.
@@ -19,9 +22,9 @@ from idp.core.clock import now as current_time
 from idp.core.crypto import Sealer
 from idp.core.errors import Conflict, NotFound
 from idp.core.events import Event
-from idp.core.settings import Settings, SigningAlgorithm
+from idp.core.settings import KeyAlgorithm, Settings
 from idp.services.audit import AuditTrail
-from idp.services.keys.signer import GeneratedKey, generate_key
+from idp.services.keys.signer import ENCRYPTION_ALGORITHMS, GeneratedKey, generate_key
 from idp.storage.db import reading, transaction
 from idp.storage.tables import SigningKeyRow
 from idp.storage.versions import bump
@@ -56,7 +59,7 @@ _INFO_COLUMNS = tuple(_rows.c[field.name] for field in fields(KeyInfo))
 class _KeyNeeded(Exception):
     """A change needs a fresh key pair; making one is too slow to do under the lock."""
 
-    def __init__(self, alg: SigningAlgorithm) -> None:
+    def __init__(self, alg: KeyAlgorithm) -> None:
         self.alg = alg
 
 
@@ -72,10 +75,10 @@ class _Spares:
         """Count from the first spare again: the transaction that used some was rolled back."""
         self._used.clear()
 
-    def make(self, alg: SigningAlgorithm) -> None:
+    def make(self, alg: KeyAlgorithm) -> None:
         self._made[alg].append(generate_key(alg, self._rsa_bits))
 
-    def take(self, alg: SigningAlgorithm) -> GeneratedKey:
+    def take(self, alg: KeyAlgorithm) -> GeneratedKey:
         if self._used[alg] == len(self._made[alg]):
             raise _KeyNeeded(alg)
         self._used[alg] += 1
@@ -115,7 +118,7 @@ class Rotation:
         return self._change(fill, current_time())
 
     def rotate(
-        self, alg: SigningAlgorithm | None = None, force: bool = False, *, actor: str = "operator"
+        self, alg: KeyAlgorithm | None = None, force: bool = False, *, actor: str = "operator"
     ) -> tuple[KeyInfo, ...]:
         """Let the next key sign and the active one retire, for one algorithm or all.
 
@@ -147,7 +150,7 @@ class Rotation:
             if key.state == "retired":
                 raise Conflict(f"the signing key {kid} is already retired")
             self._retire(connection, key, moment, actor)
-            for alg in self._settings.keys.algorithms:
+            for alg in self._settings.keys.all_algorithms:
                 if alg == key.alg:
                     self._complete(connection, alg, spares, moment, actor)
 
@@ -188,34 +191,37 @@ class Rotation:
             except _KeyNeeded as need:
                 spares.make(need.alg)
 
-    def _algorithms(self, alg: SigningAlgorithm | None) -> tuple[SigningAlgorithm, ...]:
-        configured = self._settings.keys.algorithms
+    def _algorithms(self, alg: KeyAlgorithm | None) -> tuple[KeyAlgorithm, ...]:
+        configured = self._settings.keys.all_algorithms
         if alg is None:
             return configured
         if alg not in configured:
-            raise NotFound(f"the signing algorithm {alg} is not configured")
+            raise NotFound(f"the algorithm {alg} is not configured")
         return (alg,)
 
-    def _missing(self, keys: Iterable[KeyInfo]) -> list[SigningAlgorithm]:
+    def _missing(self, keys: Iterable[KeyInfo]) -> list[KeyAlgorithm]:
         held = {(key.alg, key.state) for key in keys}
         return [
-            alg for alg in self._settings.keys.algorithms if (alg, "active") not in held or (alg, "next") not in held
+            alg
+            for alg in self._settings.keys.all_algorithms
+            if (alg, "active") not in held or (_is_announced(alg) and (alg, "next") not in held)
         ]
 
     def _is_due(self, keys: tuple[KeyInfo, ...], moment: datetime) -> bool:
         return bool(self._missing(keys) or _expired(keys, moment) or self._due_for_rotation(keys, moment))
 
-    def _due_for_rotation(self, keys: Iterable[KeyInfo], moment: datetime) -> list[SigningAlgorithm]:
+    def _due_for_rotation(self, keys: Iterable[KeyInfo], moment: datetime) -> list[KeyAlgorithm]:
         period = timedelta(seconds=self._settings.keys.rotate_every)
         if not period:
             return []
         current = {(key.alg, key.state): key for key in keys}
-        due: list[SigningAlgorithm] = []
-        for alg in self._settings.keys.algorithms:
+        due: list[KeyAlgorithm] = []
+        for alg in self._settings.keys.all_algorithms:
             active, following = current.get((alg, "active")), current.get((alg, "next"))
-            if active is None or following is None or active.activated_at is None:
+            if active is None or active.activated_at is None or active.activated_at + period > moment:
                 continue
-            if active.activated_at + period <= moment and self._ready_at(following) <= moment:
+            is_ready = following is not None and self._ready_at(following) <= moment
+            if is_ready or not _is_announced(alg):
                 due.append(alg)
         return due
 
@@ -225,7 +231,7 @@ class Rotation:
     def _turn(
         self,
         connection: Connection,
-        alg: SigningAlgorithm,
+        alg: KeyAlgorithm,
         spares: _Spares,
         moment: datetime,
         actor: str,
@@ -233,7 +239,7 @@ class Rotation:
     ) -> None:
         current = {key.state: key for key in _load(connection) if key.alg == alg}
         following, active = current.get("next"), current.get("active")
-        if not force and active is not None:
+        if not force and active is not None and _is_announced(alg):
             self._refuse_unless_published(following, alg, moment)
         if active is not None:
             lifetimes = self._settings.lifetimes
@@ -253,15 +259,15 @@ class Rotation:
             )
 
     def _complete(
-        self, connection: Connection, alg: SigningAlgorithm, spares: _Spares, moment: datetime, actor: str
+        self, connection: Connection, alg: KeyAlgorithm, spares: _Spares, moment: datetime, actor: str
     ) -> None:
-        """Fill the places of an algorithm: next moves up if nothing is active, and a new next is made."""
+        """Fill the places of an algorithm: next moves up if nothing is active, and a new one is announced."""
         current = {key.state: key.kid for key in _load(connection) if key.alg == alg}
         if "active" not in current:
             kid = current.pop("next", None) or self._publish(connection, spares.take(alg), moment, actor)
             _set_state(connection, kid, "active", activated_at=moment)
             self._audit.record(Event.KEY_ACTIVATED, actor=actor, kid=kid, alg=alg)
-        if "next" not in current:
+        if "next" not in current and _is_announced(alg):
             self._publish(connection, spares.take(alg), moment, actor)
 
     def _publish(self, connection: Connection, key: GeneratedKey, moment: datetime, actor: str) -> str:
@@ -282,6 +288,11 @@ class Rotation:
     def _retire(self, connection: Connection, key: KeyInfo, moment: datetime, actor: str) -> None:
         _set_state(connection, key.kid, "retired", retired_at=moment, sealed_private_key=None)
         self._audit.record(Event.KEY_RETIRED, actor=actor, kid=key.kid, alg=key.alg, was=key.state)
+
+
+def _is_announced(alg: str) -> bool:
+    """True if its keys have to be published before they are used."""
+    return alg not in ENCRYPTION_ALGORITHMS
 
 
 def sealing_place(kid: str) -> str:

@@ -1,9 +1,9 @@
-"""Key pairs and the raw signatures of JWS algorithms (RFC 7518 §3, RFC 8037 §3.1)."""
+"""Key pairs, and the raw signatures of JWS algorithms (RFC 7518 §3, RFC 8037 §3.1)."""
 
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from idp.core.settings import SigningAlgorithm
+from idp.core.settings import EncryptionAlgorithm, KeyAlgorithm
 
+ENCRYPTION_ALGORITHMS: tuple[str, ...] = get_args(EncryptionAlgorithm)
 PrivateKey = RSAPrivateKey | ec.EllipticCurvePrivateKey | Ed25519PrivateKey
 
 _HASH = SHA256()
@@ -93,17 +94,17 @@ class GeneratedKey:
         return f"GeneratedKey(kid={self.kid!r}, alg={self.alg!r})"
 
 
-def generate_key(alg: SigningAlgorithm, rsa_bits: int = 2048) -> GeneratedKey:
+def generate_key(alg: KeyAlgorithm, rsa_bits: int = 2048) -> GeneratedKey:
     """Make a key pair for `alg`. RSA takes tens to hundreds of milliseconds: never inside a transaction."""
     private_key: PrivateKey
-    if alg in ("RS256", "PS256"):
+    if alg in ("RS256", "PS256", "RSA-OAEP-256"):
         private_key = generate_private_key(public_exponent=65537, key_size=rsa_bits)
-    elif alg == "ES256":
+    elif alg in ("ES256", "ECDH-ES"):
         private_key = ec.generate_private_key(ec.SECP256R1())
     elif alg == "EdDSA":
         private_key = Ed25519PrivateKey.generate()
     else:
-        raise ValueError(f"unknown signing algorithm {alg}")
+        raise ValueError(f"unknown algorithm {alg}")
     public_jwk = public_jwk_of(private_key, alg)
     der = private_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     return GeneratedKey(public_jwk["kid"], alg, public_jwk, der)
@@ -112,13 +113,14 @@ def generate_key(alg: SigningAlgorithm, rsa_bits: int = 2048) -> GeneratedKey:
 def public_jwk_of(private_key: PrivateKey, alg: str) -> dict[str, Any]:
     """The public JWK (RFC 7517 §4) as we publish it; `kid` is its thumbprint (RFC 7638)."""
     key: RSAKey | ECKey | OKPKey
+    use = "enc" if alg in ENCRYPTION_ALGORITHMS else "sig"
     if isinstance(private_key, RSAPrivateKey):
         key = RSAKey.import_key(private_key.public_key())
     elif isinstance(private_key, ec.EllipticCurvePrivateKey):
         key = ECKey.import_key(private_key.public_key())
     else:
         key = OKPKey.import_key(private_key.public_key())
-    return {**key.as_dict(private=False), "use": "sig", "alg": alg, "kid": key.thumbprint()}
+    return {**key.as_dict(private=False), "use": use, "alg": alg, "kid": key.thumbprint()}
 
 
 def load_private_key(der: bytes) -> PrivateKey:
@@ -130,5 +132,14 @@ def load_private_key(der: bytes) -> PrivateKey:
         warnings.simplefilter("ignore")
         key = load_der_private_key(der, None, unsafe_skip_rsa_key_validation=True)
     if not isinstance(key, RSAPrivateKey | ec.EllipticCurvePrivateKey | Ed25519PrivateKey):
-        raise ValueError("not a signing key of a kind we use")
+        raise ValueError("not a key of a kind we use")
     return key
+
+
+def private_jwk(private_key: PrivateKey) -> RSAKey | ECKey:
+    """The key as joserfc takes it, to decrypt with. Raises ValueError for a kind that cannot."""
+    if isinstance(private_key, RSAPrivateKey):
+        return RSAKey.import_key(private_key)
+    if isinstance(private_key, ec.EllipticCurvePrivateKey):
+        return ECKey.import_key(private_key)
+    raise ValueError("this key cannot decrypt")

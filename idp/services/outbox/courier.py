@@ -4,17 +4,28 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
-from idp.core.errors import IdpError
+import structlog
+
+from idp.core.errors import IdpError, Unavailable
 from idp.core.events import Event
 from idp.services.audit import AuditTrail
 from idp.services.outbox.outbox import Message, Outbox
+
+log = structlog.get_logger("idp.outbox")
 
 BATCH = 20
 """Messages that are under way at the same time: one recipient who does not answer holds up no other."""
 
 
 class NotDelivered(IdpError):
-    """The recipient could not be reached, or did not accept the message. It is tried again later."""
+    """The recipient could not be reached, or did not accept the message. It is tried again later.
+
+    `is_refusal`: it answered, and would not have the message; such a message is given up earlier.
+    """
+
+    def __init__(self, message: str, *, is_refusal: bool = False) -> None:
+        super().__init__(message)
+        self.is_refusal = is_refusal
 
 
 class Dropped(IdpError):
@@ -44,9 +55,11 @@ class Courier:
         for message in messages:
             try:
                 ready.append((message, self._handlers[message.kind](message)))
-            except Dropped as reason:
-                self._outbox.dropped(message, str(reason))
-                counts["dropped"] = counts.get("dropped", 0) + 1
+            except Unavailable:
+                raise  # our own trouble, and no attempt
+            except Exception as error:
+                outcome = self._settle(message, error)
+                counts[outcome] = counts.get(outcome, 0) + 1
         with ThreadPoolExecutor(max_workers=max(1, len(ready))) as threads:
             under_way = [(message, threads.submit(send)) for message, send in ready]
         for message, sent in under_way:
@@ -58,9 +71,15 @@ class Courier:
         if error is None:
             self._outbox.delivered(message)
             return "delivered"
-        if not isinstance(error, NotDelivered):
-            raise error
-        if not self._outbox.not_delivered(message, str(error)):
+        if isinstance(error, Dropped):
+            self._outbox.dropped(message, str(error))
+            return "dropped"
+        if not isinstance(error, IdpError):
+            # A fault of ours must not keep the other messages from being delivered, nor be forgotten.
+            log.error("a message could not be sent", message=message.id, kind=message.kind, exc_info=error)
+        is_refusal = isinstance(error, NotDelivered) and error.is_refusal
+        reason = str(error) or type(error).__name__
+        if not self._outbox.not_delivered(message, reason, is_refusal=is_refusal):
             return "postponed"
         self._audit.record(
             Event.MESSAGE_FAILED,
@@ -68,6 +87,6 @@ class Courier:
             client_id=message.recipient,
             kind=message.kind,
             message=message.id,
-            reason=str(error)[:200],
+            reason=reason[:200],
         )
         return "failed"

@@ -16,6 +16,8 @@ from idp.storage.tables import OutboxMessage
 
 BACKOFF: Final = tuple(timedelta(seconds=seconds) for seconds in (5, 30, 120, 600, 1800, 7200, 21600))
 """Waits after the first, second, … attempt that failed. After the last of them the message is given up."""
+MOST_REFUSALS: Final = 3
+"""Attempts with a recipient that answers and will not have the message. More than one: keys and clocks come right."""
 LEASE: Final = timedelta(seconds=60)
 """How long a courier may take for one message before another one tries."""
 STATES: Final = ("waiting", "delivered", "failed", "dropped")
@@ -77,9 +79,9 @@ class Outbox:
         """Nobody wants it any more."""
         self._settle(message, "dropped", reason)
 
-    def not_delivered(self, message: Message, error: str) -> bool:
+    def not_delivered(self, message: Message, error: str, *, is_refusal: bool = False) -> bool:
         """It did not arrive: try again later, or give it up. True if it is given up."""
-        if message.attempts > len(BACKOFF):
+        if message.attempts > len(BACKOFF) or (is_refusal and message.attempts >= MOST_REFUSALS):
             self._settle(message, "failed", error)
             return True
         values = {"next_attempt_at": now() + BACKOFF[message.attempts - 1], "last_error": error[:LONGEST_ERROR]}

@@ -11,7 +11,7 @@ from idp.storage.tables.limits import ThrottleRow
 from idp.storage.tables.outbox import OutboxMessage
 from idp.storage.tables.sessions import SessionParticipant, SessionRow
 from idp.storage.tables.tokens import TokenFamily
-from idp.storage.tables.users import UserEmail, UserRow
+from idp.storage.tables.users import PairwiseSubject, UserEmail, UserRow
 from idp.storage.tables.versions import ConfigurationVersion
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "ConsentRow",
     "EphemeralEntry",
     "OutboxMessage",
+    "PairwiseSubject",
     "PasswordCredential",
     "ResourceServerRow",
     "Role",

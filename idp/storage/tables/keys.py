@@ -1,4 +1,4 @@
-"""Signing keys."""
+"""Our key pairs."""
 
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from idp.storage.db import Base
 
 
 class SigningKeyRow(Base):
-    """A signing key pair; the private half is sealed. States: next → active → retiring → retired."""
+    """A key pair to sign with or to decrypt with; the private half is sealed. States: next → active → retiring → retired."""
 
     __tablename__ = "signing_keys"
     __table_args__ = tuple(
@@ -27,7 +27,7 @@ class SigningKeyRow(Base):
     )
 
     kid: Mapped[str] = mapped_column(String(43), primary_key=True)
-    alg: Mapped[str] = mapped_column(String(8), index=True)
+    alg: Mapped[str] = mapped_column(String(16), index=True)
     state: Mapped[str] = mapped_column(String(8), index=True)
     public_jwk: Mapped[dict[str, Any]]
     sealed_private_key: Mapped[bytes | None] = mapped_column(LargeBinary)

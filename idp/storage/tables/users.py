@@ -1,4 +1,4 @@
-"""Users and their e-mail addresses."""
+"""Users, their e-mail addresses, and the names by which clients know them."""
 
 from datetime import datetime
 from typing import Any
@@ -65,3 +65,14 @@ class UserEmail(Base):
     created_at: Mapped[datetime] = mapped_column(default=now)
 
     user: Mapped[UserRow] = relationship(back_populates="emails")
+
+
+class PairwiseSubject(Base):
+    """The `sub` of a user in one sector (OpenID Connect Core §8.1): random, given once, never changed."""
+
+    __tablename__ = "pairwise_subjects"
+
+    sector: Mapped[str] = mapped_column(String(255), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True)
+    subject: Mapped[str] = mapped_column(String(36), unique=True)
+    created_at: Mapped[datetime] = mapped_column(default=now)

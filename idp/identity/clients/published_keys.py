@@ -1,4 +1,4 @@
-"""The public keys of clients that publish them at a `jwks_uri`, fetched safely and seldom."""
+"""The public keys of clients, inline or at their `jwks_uri`: fetched safely, seldom, and once for all who wait."""
 
 import math
 import threading
@@ -10,12 +10,11 @@ import structlog
 from joserfc.jwk import KeySet
 
 from idp.core.errors import Invalid
-from idp.core.fetch import FetchError
+from idp.core.fetch import Fetcher, FetchError
 from idp.identity.clients.client import Client
 from idp.identity.clients.public_keys import key_set, usable_keys
-from idp.web.provider import current_provider
 
-log = structlog.get_logger("idp.oauth.client_keys")
+log = structlog.get_logger("idp.clients.published_keys")
 
 #: Seconds. An unknown `kid` asks again, but no more often than this, however many assertions arrive.
 REFETCH_INTERVAL = 60
@@ -37,34 +36,39 @@ class _Fetched:
         return self.keys if time.monotonic() - self.published_at < seconds else None
 
 
-class _Cache:
-    def __init__(self) -> None:
+class ClientKeys:
+    """Finds the keys that a client signs with, and those to encrypt to it."""
+
+    def __init__(self, fetcher: Fetcher, believed_for: int) -> None:
+        """`believed_for`: seconds for which published keys count while their address cannot be read."""
+        self._fetcher = fetcher
+        self._believed_for = believed_for
         self._lock = threading.Lock()
         self._entries: dict[str, _Fetched] = {}
         self._under_way: dict[tuple[str, str], Future[KeySet | None]] = {}
 
-    def get(self, client: Client, uri: str, kid: str | None, believed_for: int) -> KeySet | None:
-        """The client's keys; fetched again if they are old or do not have `kid`.
-
-        While they cannot be fetched the last ones count, for `believed_for` seconds since they were.
-        """
+    def of(self, client: Client, kid: str | None = None) -> KeySet | None:
+        """The client's keys; fetched again if they are old or `kid` is not among them. None if it has none."""
+        if client.key_set is not None or client.jwks_uri is None:
+            return client.key_set
+        uri = client.jwks_uri
         entry = self._entries.get(client.client_id)
         if entry is not None and entry.uri == uri:
-            keys = entry.still_believed(believed_for)
+            keys = entry.still_believed(self._believed_for)
             age = time.monotonic() - entry.asked_at
             is_missing = keys is None or (kid is not None and kid not in _kids(keys))
             was_answered = entry.asked_at == entry.published_at
             may_ask = age >= REFETCH_INTERVAL or (keys is None and was_answered)
             if not may_ask or (not is_missing and age < LIFETIME):
                 return keys
-        return self._fetched_once(client.client_id, uri, entry, believed_for)
+        return self._fetched_once(client.client_id, uri, entry)
 
-    def _fetched_once(self, client_id: str, uri: str, before: _Fetched | None, believed_for: int) -> KeySet | None:
+    def _fetched_once(self, client_id: str, uri: str, before: _Fetched | None) -> KeySet | None:
         """Fetch, or wait for the fetch of another thread: however many assertions arrive, one request goes out."""
         with self._lock:
             entry = self._entries.get(client_id)
             if entry is not None and entry is not before and entry.uri == uri:
-                return entry.still_believed(believed_for)  # fetched since we looked
+                return entry.still_believed(self._believed_for)  # fetched since we looked
             under_way = self._under_way.get((client_id, uri))
             if under_way is None:
                 mine = self._under_way[client_id, uri] = Future[KeySet | None]()
@@ -72,10 +76,10 @@ class _Cache:
             return under_way.result()
         keys = None
         try:
-            keys = _fetch(uri)
+            keys = self._fetch(uri)
         finally:
             entry = _entry(uri, keys, before)
-            keys = entry.still_believed(believed_for)
+            keys = entry.still_believed(self._believed_for)
             with self._lock:
                 if len(self._entries) >= _MAX_ENTRIES:
                     self._entries.clear()
@@ -84,6 +88,13 @@ class _Cache:
             mine.set_result(keys)
         return keys
 
+    def _fetch(self, uri: str) -> KeySet | None:
+        try:
+            return key_set(usable_keys(self._fetcher.get_json(uri)))
+        except (FetchError, Invalid) as error:
+            log.warning("jwks_uri could not be read", uri=uri, reason=str(error))
+            return None
+
 
 def _entry(uri: str, keys: KeySet | None, before: _Fetched | None) -> _Fetched:
     instant = time.monotonic()
@@ -91,27 +102,6 @@ def _entry(uri: str, keys: KeySet | None, before: _Fetched | None) -> _Fetched:
         # The client's site is down: what it said last still stands for a while.
         return _Fetched(uri, before.keys, before.published_at, instant)
     return _Fetched(uri, keys, -math.inf if keys is None else instant, instant)
-
-
-_cache = _Cache()
-
-
-def client_keys(client: Client, kid: str | None) -> list[KeySet]:
-    """The key sets to verify the client's signatures with: inline ones, or those at its `jwks_uri`."""
-    if client.key_set is not None:
-        return [client.key_set]
-    if client.jwks_uri is None:
-        return []
-    keys = _cache.get(client, client.jwks_uri, kid, current_provider().settings.lifetimes.client_keys)
-    return [keys] if keys is not None else []
-
-
-def _fetch(uri: str) -> KeySet | None:
-    try:
-        return key_set(usable_keys(current_provider().fetcher.get_json(uri)))
-    except (FetchError, Invalid) as error:
-        log.warning("jwks_uri could not be read", uri=uri, reason=str(error))
-        return None
 
 
 def _kids(keys: KeySet) -> set[str | None]:

@@ -1,0 +1,120 @@
+"""JSON Web Encryption in compact form (RFC 7516): to a client's public key, and what comes encrypted to one of ours.
+
+Like its sibling for signatures it accepts nothing that is merely probable: the key decides the algorithm, nothing is
+decompressed, and no password is ever stretched for a stranger.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import orjson
+from cryptography.exceptions import InvalidTag
+from joserfc import jwe
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, Key, KeySet, OKPKey, RSAKey
+
+from idp.core.crypto import unb64url
+from idp.core.errors import IdpError
+
+KeyManagement = Literal[
+    "RSA-OAEP", "RSA-OAEP-256", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A192KW", "ECDH-ES+A256KW"
+]  # fmt: skip
+"""How the content key travels (RFC 7518 §4). Never RSA1_5, whose padding tells too much when it is wrong."""
+ContentEncryption = Literal["A128CBC-HS256", "A192CBC-HS384", "A256CBC-HS512", "A128GCM", "A192GCM", "A256GCM"]
+KEY_MANAGEMENT: tuple[str, ...] = get_args(KeyManagement)
+CONTENT_ENCRYPTION: tuple[str, ...] = get_args(ContentEncryption)
+DEFAULT_CONTENT_ENCRYPTION = "A128CBC-HS256"
+"""OpenID Connect Dynamic Client Registration §2: what counts if only the key management is registered."""
+
+MAX_TOKEN_BYTES = 32 * 1024
+_REFUSED_MEMBERS = ("zip", "crit", "jwk", "jku", "x5u", "x5c", "p2c", "p2s")
+_ECDH_CURVES = frozenset({"P-256", "P-384", "P-521", "X25519", "X448"})
+_MINIMUM_RSA_BITS = 2048
+
+
+class NoEncryptionKey(IdpError):
+    """The recipient has no key for the algorithm that it wants."""
+
+
+class NotDecrypted(IdpError):
+    """The token is not to be read. `reason` is for logs and tests, never for its bearer."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class DecryptionKey:
+    """One of our private keys, and the one algorithm it is for."""
+
+    kid: str
+    alg: str
+    key: Key
+
+
+def encrypt(recipients: KeySet, payload: str | bytes, *, alg: str, enc: str | None, content_type: str | None) -> str:
+    """A JWE for whoever holds the private half of one of `recipients` (RFC 7516 §5.1).
+
+    `content_type` is `JWT` for a nested token (RFC 7519 §5.2). Raises NoEncryptionKey.
+    """
+    fitting = [key for key in recipients if _fits(key, alg)]
+    if not fitting:
+        raise NoEncryptionKey(f"no key fits {alg}")
+    # A key that says what it is for comes before one that may be anything.
+    key = min(fitting, key=lambda key: key.get("use") != "enc")
+    header: dict[str, Any] = {"alg": alg, "enc": enc or DEFAULT_CONTENT_ENCRYPTION}
+    if content_type is not None:
+        header["cty"] = content_type
+    if key.kid is not None:
+        header["kid"] = key.kid
+    return jwe.encrypt_compact(header, payload, key, algorithms=[header["alg"], header["enc"]])
+
+
+def decrypt(keys: Iterable[DecryptionKey], token: str, *, alg: str | None, enc: str | None) -> bytes:
+    """The content of a JWE that was made for one of `keys` (RFC 7516 §5.2).
+
+    `alg` and `enc` narrow what is accepted. Raises NotDecrypted.
+    """
+    header = _header(token)
+    accepted = CONTENT_ENCRYPTION if enc is None else (enc,)
+    if alg not in (None, header["alg"]) or header["enc"] not in accepted:
+        raise NotDecrypted("the algorithm is not accepted here")
+    kid = header.get("kid")
+    fitting = [own for own in keys if own.alg == header["alg"] and kid in (None, own.kid)]
+    for own in fitting:
+        try:
+            decrypted = jwe.decrypt_compact(token, own.key, algorithms=[own.alg, header["enc"]])
+        except (JoseError, InvalidTag, ValueError, TypeError, KeyError, OverflowError):
+            continue
+        if decrypted.plaintext is not None:
+            return decrypted.plaintext
+    raise NotDecrypted("no key of ours opens it")
+
+
+def _header(token: str) -> dict[str, Any]:
+    if len(token) > MAX_TOKEN_BYTES or token.count(".") != 4:
+        raise NotDecrypted("not an encrypted token in compact form, or too long")
+    try:
+        header = orjson.loads(unb64url(token.partition(".")[0]))
+    except ValueError:
+        raise NotDecrypted("the header is not base64url JSON") from None
+    if not isinstance(header, dict) or not all(isinstance(header.get(name), str) for name in ("alg", "enc")):
+        raise NotDecrypted("the header names no algorithms")
+    for member in _REFUSED_MEMBERS:
+        if member in header:
+            raise NotDecrypted(f"the header member '{member}' is not accepted")
+    return header
+
+
+def _fits(key: Key, alg: str) -> bool:
+    """True if the key may serve `alg`: by its kind, and by what it says of itself."""
+    if key.get("use") not in (None, "enc") or key.alg not in (None, alg):
+        return False
+    operations: Collection[str] | None = key.get("key_ops")
+    if operations is not None and not {"encrypt", "wrapKey", "deriveKey", "deriveBits"} & set(operations):
+        return False
+    if alg.startswith("RSA"):
+        return isinstance(key, RSAKey) and key.raw_value.key_size >= _MINIMUM_RSA_BITS
+    return isinstance(key, ECKey | OKPKey) and key.curve_name in _ECDH_CURVES
