@@ -16,6 +16,7 @@ from idp.engine.logout import BackChannelLogout
 from idp.engine.tokens import (
     AccessTokens,
     AuthorizationCodes,
+    Encryption,
     Families,
     IdTokens,
     RefreshTokens,
@@ -117,7 +118,8 @@ def build_provider(settings: Settings) -> Provider:
         algorithms=settings.keys.algorithms,
         allow_front_channel=settings.has_front_channel_tokens,
     )
-    back_channel = BackChannelLogout(settings, clients, keyset, fetcher)
+    encryption = Encryption(client_keys)
+    back_channel = BackChannelLogout(settings, clients, keyset, encryption, fetcher)
     resource_servers = ResourceServers(
         audit, algorithms=settings.keys.algorithms, allow_opaque=settings.features.opaque_access_tokens
     )
@@ -146,7 +148,7 @@ def build_provider(settings: Settings) -> Provider:
         outbox=outbox,
         courier=Courier(outbox, audit, {LOGOUT_MESSAGE: back_channel.prepare}),
         interactions=Interactions(store, pending, settings.lifetimes),
-        tokens=_tokens(settings, secrets, keyset, resource_servers, store, durable),
+        tokens=_tokens(settings, secrets, keyset, resource_servers, store, durable, encryption),
         lifecycle=Lifecycle(users, passwords, sessions, throttle),
         retention=Retention(settings.retention, sessions, throttle, audit, outbox, (store, durable)),
     )
@@ -159,6 +161,7 @@ def _tokens(
     resource_servers: ResourceServers,
     store: EphemeralStore,
     durable: EphemeralStore,
+    encryption: Encryption,
 ) -> Tokens:
     families = Families(settings.lifetimes)
     return Tokens(
@@ -166,7 +169,8 @@ def _tokens(
         families=families,
         refresh=RefreshTokens(secrets, families, settings.lifetimes),
         access=AccessTokens(settings, keyset, families, references=store, revocations=durable),
-        id=IdTokens(settings, keyset),
+        id=IdTokens(settings, keyset, encryption),
+        encryption=encryption,
         targets=Targets(settings.issuer, resource_servers, settings.lifetimes.access_token),
     )
 

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 
 from docs.generate.markdown import code, sentence, table
+from idp.oauth.checks.request_object import unpack
 from idp.oauth.pipeline import AFTER_REDIRECT, BEFORE_REDIRECT, Check
 
 
@@ -15,6 +16,8 @@ def checks_table() -> str:
 def _rows() -> Iterator[tuple[str, str, str, str]]:
     for number, check in enumerate((*BEFORE_REDIRECT, *AFTER_REDIRECT), 1):
         where = "on a page" if check in BEFORE_REDIRECT else "to the client"
+        if check is unpack:
+            where = "later, to the client"
         yield str(number), code(_name(check)), sentence(sys.modules[check.__module__].__doc__), where
 
 

@@ -119,11 +119,11 @@ class Fetcher:
         return document
 
     def get_jwt(self, url: str) -> str:
-        """The token in compact form at `url`, such as a request object (RFC 9101 §5.2.3). Raises FetchError."""
+        """The token in compact form at `url`, as it is served (RFC 9101 §5.2.3). Raises FetchError."""
         body = self._exchange(url, _reader(_JWT))
         if not _COMPACT.fullmatch(body):
             raise FetchError("the document is not a token in compact form")
-        return body.strip().decode("ascii")
+        return body.decode("ascii")
 
     def post_form(self, url: str, fields: Mapping[str, str]) -> None:
         """POST a form; any 2xx is success, and what is answered beside that is not looked at. Raises FetchError."""

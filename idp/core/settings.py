@@ -180,6 +180,10 @@ class Features(_Section):
     session_management: bool = False
     """Applications may watch in a frame whether the person is still signed in (OpenID Connect Session Management).
     Needs third-party cookies, which most browsers block."""
+    request_uri: bool = False
+    """Request objects may be fetched from addresses that the client registered (`request_uris`)."""
+    unsigned_request_objects: bool = False
+    """Request objects may have `alg: none`, unless the client registered another or has to sign."""
     front_channel_tokens: bool | None = None
     """The implicit and hybrid flows, whose tokens travel in the browser's address bar. Unset: in development only."""
 

@@ -7,7 +7,9 @@ from idp.core.clock import now, timestamp
 from idp.core.fetch import Fetcher, FetchError, FetchRefused
 from idp.core.randomness import new_token
 from idp.core.settings import Settings
+from idp.engine.tokens import Encryption
 from idp.identity.clients.registry import ClientRegistry
+from idp.services.keys.jwe import NoEncryptionKey
 from idp.services.keys.jws import sign_jwt
 from idp.services.keys.keyset import Keyset
 from idp.services.outbox import Dropped, Message, NotDelivered
@@ -21,10 +23,13 @@ LIFETIME: Final = 120
 class BackChannelLogout:
     """Makes logout tokens and posts them to the clients that took part in a session."""
 
-    def __init__(self, settings: Settings, clients: ClientRegistry, keyset: Keyset, fetcher: Fetcher) -> None:
+    def __init__(
+        self, settings: Settings, clients: ClientRegistry, keyset: Keyset, encryption: Encryption, fetcher: Fetcher
+    ) -> None:
         self._issuer = settings.issuer
         self._clients = clients
         self._keyset = keyset
+        self._encryption = encryption
         self._fetcher = fetcher
 
     def prepare(self, message: Message) -> Callable[[], None]:
@@ -38,8 +43,9 @@ class BackChannelLogout:
 
         def send() -> None:
             try:
-                self._fetcher.post_form(uri, {"logout_token": token})
-            except FetchError as error:
+                # §2.4: encrypted like the client's ID tokens, which may need a look at its keys.
+                self._fetcher.post_form(uri, {"logout_token": self._encryption.of_id_token(client, token)})
+            except (FetchError, NoEncryptionKey) as error:
                 raise NotDelivered(str(error), is_refusal=isinstance(error, FetchRefused)) from error
 
         return send

@@ -123,10 +123,17 @@ class AccountSelectionRequired(OAuthError):
     error = "account_selection_required"
 
 
-class RequestNotSupported(OAuthError):
-    """The `request` parameter is not supported (OpenID Connect Core §3.1.2.6)."""
+class InvalidRequestObject(OAuthError):
+    """The request object is malformed, not signed by the client, or not for us (RFC 9101 §7)."""
 
-    error = "request_not_supported"
+    error = "invalid_request_object"
+    default_description = "the request object is malformed"
+
+
+class InvalidRequestUri(OAuthError):
+    """The `request_uri` is not registered, or leads nowhere (RFC 9101 §7)."""
+
+    error = "invalid_request_uri"
 
 
 class RequestUriNotSupported(OAuthError):

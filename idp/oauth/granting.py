@@ -5,12 +5,12 @@ from flask import Response
 from idp.core.events import Event
 from idp.core.randomness import new_id
 from idp.engine.tokens import Authorization, IssuedAccessToken
-from idp.engine.tokens import InvalidTarget as TargetRefused
 from idp.identity.clients.client import Client
 from idp.identity.sessions.rows import Session
 from idp.oauth import response
 from idp.oauth.authorization_request import AuthorizationRequest
-from idp.oauth.errors import ConsentRequired, InvalidTarget, LoginRequired
+from idp.oauth.errors import ConsentRequired, LoginRequired
+from idp.oauth.registered_errors import registered_errors
 from idp.oauth.session_management import session_state
 from idp.oauth.token_body import token_body
 from idp.signin.facts import Gathered
@@ -82,10 +82,8 @@ def _access_token(authorization: Authorization, client: Client) -> IssuedAccessT
     provider = current_provider()
     # Offline access is for the code, whose refresh token outlives the session; this one ends with it.
     authorization = authorization.narrowed(tuple(scope for scope in authorization.scopes if scope != "offline_access"))
-    try:
+    with registered_errors():
         target = provider.tokens.targets.resolve(authorization.scopes, authorization.resources)
-    except TargetRefused as error:
-        raise InvalidTarget(str(error), detail=error.detail) from error
     with transaction():
         _join(authorization, client)
         _hold_consent(authorization, client)
@@ -135,15 +133,16 @@ def _id_token(
     user = provider.users.get(authorization.user_id)
     if user is None or not user.is_active:
         raise LoginRequired("the user may not sign in any more")
-    return provider.tokens.id.issue(
-        user,
-        authorization,
-        alg=client.metadata.id_token_signed_response_alg,
-        nonce=request.nonce,
-        access_token=access_token.value if access_token else None,
-        code=code,
-        stands_alone=request.returns == {"id_token"},
-    )
+    with registered_errors():
+        return provider.tokens.id.issue(
+            user,
+            authorization,
+            client,
+            nonce=request.nonce,
+            access_token=access_token.value if access_token else None,
+            code=code,
+            stands_alone=request.returns == {"id_token"},
+        )
 
 
 def _consented_scopes(request: AuthorizationRequest, gathered: Gathered) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ Check = Callable[[Draft], None]
 #: Until these have passed, whatever is wrong is told to the person on a page, never to a URI.
 BEFORE_REDIRECT: tuple[Check, ...] = (
     client.check,
+    request_object.unpack,
     redirect_uri.check,
 )
 

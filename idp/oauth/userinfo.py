@@ -1,11 +1,13 @@
 """The UserInfo endpoint (OpenID Connect Core §5.3)."""
 
+import orjson
 from flask import Response, request
 
 from idp.engine.tokens import AccessToken, Family, userinfo_claims
 from idp.oauth.bearer import authentic_token, challenge, live_family, presented_token
 from idp.oauth.errors import InsufficientScope, InvalidToken, OAuthError
 from idp.oauth.json_response import json_response
+from idp.oauth.registered_errors import registered_errors
 from idp.services.keys.jws import sign_jwt
 from idp.storage.db import reading
 from idp.web.provider import current_provider
@@ -30,14 +32,20 @@ def userinfo() -> Response:
 
 
 def _respond(token: AccessToken, claims: dict[str, object]) -> Response:
-    """JSON, or a signed JWT for a client that registered `userinfo_signed_response_alg` (§5.3.2)."""
+    """JSON, or a JWT for a client that registered to have it signed, encrypted, or both (§5.3.2)."""
     provider = current_provider()
     client = provider.clients.get(token.client_id)
     alg = client.metadata.userinfo_signed_response_alg if client else None
-    if alg is None:
+    is_encrypted = client is not None and client.metadata.userinfo_encrypted_response_alg is not None
+    if alg is None and not is_encrypted:
         return json_response(claims)
     claims |= {"iss": provider.settings.issuer, "aud": token.client_id}
-    response = Response(sign_jwt(provider.keyset.signer(alg), claims, _TYP), mimetype="application/jwt")
+    signed = sign_jwt(provider.keyset.signer(alg), claims, _TYP) if alg is not None else None
+    content: str | bytes = signed or orjson.dumps(claims)
+    if client is not None and is_encrypted:
+        with registered_errors():
+            content = provider.tokens.encryption.of_userinfo(client, content, is_signed=signed is not None)
+    response = Response(content, mimetype="application/jwt")
     response.headers["Cache-Control"] = "no-store"
     return response
 

@@ -172,7 +172,7 @@ def test_authorization_responses(scene: Scene, sqlite_server: Server) -> None:
         "invalid_scope": party.authorization_request("nothing:known"),
         "unsupported_response_type": party.authorization_request("openid", response_type="token"),
         "invalid_request-pkce": party.authorization_request("openid", code_challenge=None),
-        "request_not_supported": party.authorization_request("openid", request="x.y.z"),
+        "invalid_request_object": party.authorization_request("openid", request="x.y.z"),
     }
     for name, request in requests.items():
         shown = browser.open(request.url)

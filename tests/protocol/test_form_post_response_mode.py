@@ -25,8 +25,9 @@ def test_a_code_in_a_form(relying_party: RelyingParty, browser: Browser, person:
         ({"prompt": "none", "max_age": "0"}, "login_required"),
         ({"code_challenge_method": "plain"}, "invalid_request"),
         ({"scope": "nonsense"}, "invalid_scope"),
-        ({"response_type": "id_token token"}, "unsupported_response_type"),
-        ({"request": "e30.e30."}, "request_not_supported"),
+        ({"response_type": "id_token token"}, "unauthorized_client"),
+        ({"response_type": "token"}, "unsupported_response_type"),
+        ({"request": "e30.e30."}, "invalid_request_object"),
     ],
 )
 def test_an_error_in_a_form(

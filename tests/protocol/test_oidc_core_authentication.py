@@ -312,7 +312,7 @@ def test_a_language_picked_long_ago_comes_after_what_the_application_wishes(
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
-        ("request", "e30.e30.", "request_not_supported"),
+        ("request", "e30.e30.", "invalid_request_object"),
         ("request_uri", "https://client.example/request.jwt", "request_uri_not_supported"),
         ("request_uri", "urn:ietf:params:oauth:request_uri:x", "request_uri_not_supported"),
         ("registration", "{}", "registration_not_supported"),

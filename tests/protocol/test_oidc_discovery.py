@@ -51,7 +51,7 @@ def test_nothing_is_null_or_empty(document: dict[str, Any]) -> None:
     assert not [value for value in leaves(document) if value in (None, "", [], {})]
 
 
-#: OpenID Connect Discovery §3, RFC 8414 §2, RFC 9207 §3, RP-Initiated Logout §2.1, and the registry of RFC 8414.
+#: OpenID Connect Discovery §3, RFC 8414 §2, RFC 9207 §3, the logout specifications §2.1, and the registry of RFC 8414.
 REGISTERED = {
     "issuer", "authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri", "registration_endpoint",
     "scopes_supported", "response_types_supported", "response_modes_supported", "grant_types_supported",
@@ -64,7 +64,12 @@ REGISTERED = {
     "revocation_endpoint_auth_signing_alg_values_supported", "introspection_endpoint",
     "introspection_endpoint_auth_methods_supported", "introspection_endpoint_auth_signing_alg_values_supported",
     "code_challenge_methods_supported", "authorization_response_iss_parameter_supported", "end_session_endpoint",
-    "prompt_values_supported",
+    "prompt_values_supported", "id_token_encryption_alg_values_supported", "id_token_encryption_enc_values_supported",
+    "userinfo_encryption_alg_values_supported", "userinfo_encryption_enc_values_supported",
+    "request_object_signing_alg_values_supported", "request_object_encryption_alg_values_supported",
+    "request_object_encryption_enc_values_supported", "require_request_uri_registration", "check_session_iframe",
+    "backchannel_logout_supported", "backchannel_logout_session_supported", "frontchannel_logout_supported",
+    "frontchannel_logout_session_supported",
 }  # fmt: skip
 
 
@@ -72,11 +77,21 @@ def test_no_member_is_made_up(document: dict[str, Any]) -> None:
     assert not document.keys() - REGISTERED
 
 
+def test_the_front_channel_is_announced_where_it_is_on(document: dict[str, Any], careful_server: Server) -> None:
+    hybrid = {"code id_token", "code token", "code id_token token"}
+    assert set(document["response_types_supported"]) == {"code", "id_token", "id_token token", *hybrid}
+    assert set(document["response_modes_supported"]) == {"query", "fragment", "form_post"}
+    assert "implicit" in document["grant_types_supported"]
+    careful = careful_server.create_client().metadata
+    assert careful["response_types_supported"] == ["code"]
+    assert set(careful["response_modes_supported"]) == {"query", "form_post"}
+    assert set(careful["grant_types_supported"]) == {"authorization_code", "refresh_token", "client_credentials"}
+    assert "c_hash" in document["claims_supported"]
+    assert "c_hash" not in careful["claims_supported"]
+
+
 def test_required_members_and_values(document: dict[str, Any]) -> None:
-    assert document["response_types_supported"] == ["code"]
-    assert set(document["response_modes_supported"]) == {"query", "form_post"}
-    assert set(document["grant_types_supported"]) == {"authorization_code", "refresh_token", "client_credentials"}
-    assert document["subject_types_supported"] == ["public"]
+    assert document["subject_types_supported"] == ["public", "pairwise"]
     assert "RS256" in document["id_token_signing_alg_values_supported"]
     assert "none" not in document["id_token_signing_alg_values_supported"]
     assert document["code_challenge_methods_supported"] == ["S256"]
@@ -84,7 +99,7 @@ def test_required_members_and_values(document: dict[str, Any]) -> None:
     assert document["claims_parameter_supported"] is True
     # Absent, the default of request_uri_parameter_supported would be true.
     assert document["request_uri_parameter_supported"] is False
-    assert document["request_parameter_supported"] is False
+    assert document["request_parameter_supported"] is True
     assert {"en", "de"} <= set(document["ui_locales_supported"])
 
 

@@ -10,6 +10,7 @@ from idp.engine.tokens.authorization_code import (
     UnknownCode,
 )
 from idp.engine.tokens.claims import PERSON_CLAIMS, userinfo_claims
+from idp.engine.tokens.encryption import Encryption
 from idp.engine.tokens.errors import CodeReused, InvalidGrant, InvalidScope, InvalidTarget, TokenRefused
 from idp.engine.tokens.families import Families, Family
 from idp.engine.tokens.id_token import IdTokens, half_hash
@@ -26,6 +27,7 @@ class Tokens:
     refresh: RefreshTokens
     access: AccessTokens
     id: IdTokens
+    encryption: Encryption
     targets: Targets
 
 
@@ -37,6 +39,7 @@ __all__ = [
     "AuthorizationCode",
     "AuthorizationCodes",
     "CodeReused",
+    "Encryption",
     "Families",
     "Family",
     "IdTokens",

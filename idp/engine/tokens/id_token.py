@@ -8,6 +8,8 @@ from idp.core.crypto import b64url
 from idp.core.settings import Settings
 from idp.engine.tokens.authorization import Authorization
 from idp.engine.tokens.claims import id_token_claims
+from idp.engine.tokens.encryption import Encryption
+from idp.identity.clients.client import Client
 from idp.identity.directory.users import User
 from idp.services.keys.jws import InvalidToken, sign_jwt, verify_jwt
 from idp.services.keys.keyset import Keyset
@@ -21,28 +23,32 @@ _HASHES = {"RS256": hashlib.sha256, "PS256": hashlib.sha256, "ES256": hashlib.sh
 class IdTokens:
     """Issues ID tokens, and reads them back as hints."""
 
-    def __init__(self, settings: Settings, keyset: Keyset) -> None:
+    def __init__(self, settings: Settings, keyset: Keyset, encryption: Encryption) -> None:
         self._issuer = settings.issuer
         self._lifetime = settings.lifetimes.id_token
         self._keyset = keyset
+        self._encryption = encryption
 
     def issue(
         self,
         user: User,
         authorization: Authorization,
+        client: Client,
         *,
-        alg: str,
         nonce: str | None = None,
         access_token: str | None = None,
         code: str | None = None,
         stands_alone: bool = False,
     ) -> str:
-        """An ID token for the client of `authorization`, bound to the access token and the code that come with it.
+        """An ID token bound to the access token and the code that come with it.
+
+        Signed, and perhaps encrypted, as the client of `authorization` registered. Raises NoEncryptionKey.
 
         `stands_alone`: no access token will ever open UserInfo, so the claims of the scopes are in here. `auth_time`
         comes from the authorization, never from the clock: it stays the same across refreshes.
         """
         issued_at = timestamp(now())
+        alg = client.metadata.id_token_signed_response_alg
         # Person claims first: no attribute of a user may overwrite a protocol claim.
         claims: dict[str, Any] = id_token_claims(user, authorization, with_scopes=stands_alone)
         claims |= {
@@ -63,7 +69,7 @@ class IdTokens:
             claims["at_hash"] = half_hash(access_token, alg)
         if code is not None:
             claims["c_hash"] = half_hash(code, alg)
-        return sign_jwt(self._keyset.signer(alg), claims, TYP)
+        return self._encryption.of_id_token(client, sign_jwt(self._keyset.signer(alg), claims, TYP))
 
     def read_hint(self, token: str) -> dict[str, Any] | None:
         """The claims of an `id_token_hint` that we issued, expired or not; None for anything else.

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from idp.identity.clients.client import Client
 from idp.oauth.authorization_request import AuthorizationRequest
+from idp.oauth.errors import OAuthError
 from idp.oauth.response import Destination
 from idp.web.provider import Provider
 
@@ -27,8 +28,13 @@ class PageError(Exception):
 #: Whatever else a request carries is ignored (RFC 6749 §3.1), and not carried around either.
 _MEANINGFUL = frozenset({
     "acr_values", "claims", "client_id", "code_challenge", "code_challenge_method", "id_token_hint", "login_hint",
-    "max_age", "nonce", "prompt", "redirect_uri", "response_mode", "response_type", "scope", "state", "ui_locales",
+    "max_age", "nonce", "prompt", "redirect_uri", "request", "request_uri", "response_mode", "response_type", "scope",
+    "state", "ui_locales",
 })  # fmt: skip
+
+
+_NOBODY = "nobody"
+"""Not the id of any user."""
 
 
 @dataclass(slots=True)
@@ -37,10 +43,15 @@ class Draft:
 
     provider: Provider
     params: dict[str, str]
-    """The first value of each parameter that is not empty (RFC 6749 §3.1: empty means absent)."""
+    """The first value of each parameter that is not empty (RFC 6749 §3.1: empty means absent), in the request or in its
+    request object."""
     repeated: frozenset[str]
     resources_sent: tuple[str, ...] = ()
     """`resource` alone may be repeated (RFC 8707 §2)."""
+    query: str = ""
+    """A query that makes the same request again."""
+    postponed: OAuthError | None = None
+    """What is wrong with the request object, until it can be told."""
 
     _client: Client | None = None
     redirect_uri: str = ""
@@ -74,7 +85,10 @@ class Draft:
                 repeated.add(name)
             else:
                 params[name] = value
-        return cls(provider, params, frozenset(repeated), tuple(resources))
+        # Before a request object changes them: it is read anew when the request is made again.
+        kept = [(name, value) for name, value in params.items() if name in _MEANINGFUL]
+        query = urlencode([*kept, *(("resource", value) for value in resources)])
+        return cls(provider, params, frozenset(repeated), tuple(resources), query)
 
     @property
     def client(self) -> Client:
@@ -102,15 +116,9 @@ class Draft:
         """Where an error goes; only after the redirect URI is proven."""
         return Destination(self.client.client_id, self.redirect_uri, self.response_mode, self.params.get("state"))
 
-    @property
-    def query(self) -> str:
-        """A query that makes the same request again."""
-        pairs = [(name, value) for name, value in self.params.items() if name in _MEANINGFUL]
-        return urlencode([*pairs, *(("resource", value) for value in self.resources_sent)])
-
     def user_of(self, subject: str) -> str:
-        """The user whom the client calls by this `sub`; whoever is nobody to it stays nobody."""
-        return self.provider.subjects.user_of(subject, self.client.sector) or subject
+        """The user whom the client calls by this `sub`; another sector's name for a person is nobody's here."""
+        return self.provider.subjects.user_of(subject, self.client.sector) or _NOBODY
 
     def finish(self) -> AuthorizationRequest:
         """The frozen request."""

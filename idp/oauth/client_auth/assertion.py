@@ -4,21 +4,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from joserfc.jwk import KeySet, OctKey
 
 from idp.core.clock import now, timestamp
 from idp.core.crypto import sha256_hex, unb64url
 from idp.identity.clients.client import Client
-from idp.identity.clients.secrets import secrets_in_clear
+from idp.oauth.client_signatures import ASYMMETRIC, LEEWAY, SYMMETRIC, signed_claims
 from idp.oauth.errors import InvalidClient
-from idp.services.keys.jws import InvalidToken, verify_jwt
+from idp.services.keys.jws import InvalidToken
 from idp.web.provider import current_provider
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-ASYMMETRIC = ("RS256", "PS256", "ES256", "EdDSA", "Ed25519", "RS384", "RS512", "PS384", "PS512", "ES384", "ES512")
-SYMMETRIC = ("HS256", "HS384", "HS512")
-
-_LEEWAY = 10
 _MAX_BYTES = 16 * 1024
 
 
@@ -28,8 +23,6 @@ class Assertion:
 
     client_id: str
     token: str
-    alg: str
-    kid: str | None
 
     def verify(self, client: Client) -> bool:
         """True if the client signed it, for us, just now, and it was never seen before.
@@ -43,9 +36,9 @@ class Assertion:
         if claims.get("iss") != claims.get("sub") or claims.get("sub") != client.client_id:
             raise InvalidClient(detail="assertion: iss and sub have to be the client_id")
         issued_at = claims.get("iat", instant)
-        if issued_at > instant + _LEEWAY:
+        if issued_at > instant + LEEWAY:
             raise InvalidClient(detail="assertion: iat is in the future")
-        if claims["exp"] - min(issued_at, instant) > lifetime + _LEEWAY:
+        if claims["exp"] - min(issued_at, instant) > lifetime + LEEWAY:
             # Also of one that was made long ago and is about to expire: who knows where it has been?
             raise InvalidClient(detail=f"assertion: it lives longer than {lifetime} s")
         self._check_audience(claims, settings.issuer)
@@ -53,24 +46,16 @@ class Assertion:
         return True
 
     def _verified(self, client: Client) -> dict[str, Any]:
-        allowed = _algorithms(client)
-        if self.alg not in allowed:
-            raise InvalidClient(detail=f"assertion: alg {self.alg!r}, allowed {allowed}")
-        failure = None
-        for keys in _candidates(client, self.kid):
-            try:
-                return verify_jwt(
-                    keys,
-                    self.token,
-                    typ=("JWT", "client-authentication+jwt", ""),
-                    issuer=client.client_id,
-                    audience=None,
-                    leeway=_LEEWAY,
-                    algorithms=allowed,
-                )
-            except InvalidToken as error:
-                failure = error
-        raise InvalidClient(detail=f"assertion: {failure or 'the client has no keys'}")
+        try:
+            return signed_claims(
+                client,
+                self.token,
+                algorithms=_algorithms(client),
+                typ=("JWT", "client-authentication+jwt", ""),
+                issuer=client.client_id,
+            )
+        except InvalidToken as error:
+            raise InvalidClient(detail=f"assertion: {error.reason}") from error
 
     @staticmethod
     def _check_audience(claims: dict[str, Any], issuer: str) -> None:
@@ -87,7 +72,7 @@ class Assertion:
         if not isinstance(jti, str) or not jti:
             raise InvalidClient(detail="assertion: jti is missing")
         key = f"assertion:{sha256_hex(self.client_id + chr(0) + jti)}"
-        remaining = max(1, claims["exp"] - instant + 2 * _LEEWAY)
+        remaining = max(1, claims["exp"] - instant + 2 * LEEWAY)
         if not current_provider().durable.put_if_absent(key, b"1", remaining):
             raise InvalidClient(detail="assertion: jti was used before")
 
@@ -96,17 +81,14 @@ def verify_assertion(token: str) -> Assertion:
     """Read whose assertion this claims to be. Raises InvalidClient if it is not even a JWT."""
     if len(token) > _MAX_BYTES or token.count(".") != 2:
         raise InvalidClient(detail="assertion: not a signed JWT")
-    header_part, claims_part, _ = token.split(".")
     try:
-        header, claims = orjson.loads(unb64url(header_part)), orjson.loads(unb64url(claims_part))
+        claims = orjson.loads(unb64url(token.split(".")[1]))
     except ValueError:
         raise InvalidClient(detail="assertion: not a signed JWT") from None
-    if not isinstance(header, dict) or not isinstance(claims, dict):
-        raise InvalidClient(detail="assertion: not a signed JWT")
-    subject, alg, kid = claims.get("sub"), header.get("alg"), header.get("kid")
-    if not isinstance(subject, str) or not isinstance(alg, str):
-        raise InvalidClient(detail="assertion: sub or alg is missing")
-    return Assertion(subject, token, alg, kid if isinstance(kid, str) else None)
+    subject = claims.get("sub") if isinstance(claims, dict) else None
+    if not isinstance(subject, str):
+        raise InvalidClient(detail="assertion: sub is missing")
+    return Assertion(subject, token)
 
 
 def _algorithms(client: Client) -> tuple[str, ...]:
@@ -114,10 +96,3 @@ def _algorithms(client: Client) -> tuple[str, ...]:
     if client.token_endpoint_auth_signing_alg:
         return (client.token_endpoint_auth_signing_alg,)
     return SYMMETRIC if client.token_endpoint_auth_method == "client_secret_jwt" else ASYMMETRIC
-
-
-def _candidates(client: Client, kid: str | None) -> list[KeySet]:
-    if client.token_endpoint_auth_method == "client_secret_jwt":
-        return [KeySet([OctKey.import_key(secret)]) for secret in secrets_in_clear(client)]
-    keys = current_provider().client_keys.of(client, kid)
-    return [] if keys is None else [keys]

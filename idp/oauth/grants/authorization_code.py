@@ -10,7 +10,8 @@ from idp.core.events import Event
 from idp.engine.tokens import Authorization, AuthorizationCode, CodeReused, Family, UnknownCode
 from idp.identity.clients.client import Client
 from idp.oauth.errors import InvalidGrant
-from idp.oauth.grants.base import HEADERS, Grant, registered_errors
+from idp.oauth.grants.base import HEADERS, Grant
+from idp.oauth.registered_errors import registered_errors
 from idp.oauth.token_body import token_body
 from idp.storage.db import transaction
 

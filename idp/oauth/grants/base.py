@@ -1,8 +1,5 @@
 """What the grants share: who asks, for which resource, and the shape of the answer."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from authlib.oauth2.rfc6749 import BaseGrant, TokenEndpointMixin
 
 from idp.engine.tokens import (
@@ -11,14 +8,12 @@ from idp.engine.tokens import (
     IssuedAccessToken,
     Target,
 )
-from idp.engine.tokens import InvalidGrant as GrantRefused
-from idp.engine.tokens import InvalidScope as ScopeRefused
-from idp.engine.tokens import InvalidTarget as TargetRefused
 from idp.identity.clients.client import Client
 from idp.identity.directory.users import User
 from idp.oauth import client_auth
 from idp.oauth.client_scopes import allowed_scopes, parsed_scope
-from idp.oauth.errors import InvalidGrant, InvalidScope, InvalidTarget, UnauthorizedClient
+from idp.oauth.errors import InvalidGrant, InvalidTarget, UnauthorizedClient
+from idp.oauth.registered_errors import registered_errors
 from idp.oauth.requests import ProtocolRequest
 from idp.storage.db import reading
 from idp.web.provider import Provider, current_provider
@@ -91,23 +86,7 @@ class Grant(BaseGrant, TokenEndpointMixin):
         """The ID token that goes with the access token; None for bare OAuth."""
         if not authorization.is_openid:
             return None
-        return self.provider.tokens.id.issue(
-            user,
-            authorization,
-            alg=client.metadata.id_token_signed_response_alg,
-            nonce=nonce,
-            access_token=access_token.value,
-        )
-
-
-@contextmanager
-def registered_errors() -> Iterator[None]:
-    """Give the engine's refusals their registered codes."""
-    try:
-        yield
-    except GrantRefused as error:
-        raise InvalidGrant(str(error), detail=error.detail) from error
-    except ScopeRefused as error:
-        raise InvalidScope(str(error), detail=error.detail) from error
-    except TargetRefused as error:
-        raise InvalidTarget(str(error), detail=error.detail) from error
+        with registered_errors():
+            return self.provider.tokens.id.issue(
+                user, authorization, client, nonce=nonce, access_token=access_token.value
+            )

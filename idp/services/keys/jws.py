@@ -70,17 +70,20 @@ def verify_jwt(
     token: str,
     *,
     typ: str | tuple[str, ...],
-    issuer: str,
+    issuer: str | None,
     audience: str | None,
     leeway: int = 0,
     verify_expiry: bool = True,
+    requires_expiry: bool = True,
     algorithms: Collection[str] | None = None,
 ) -> dict[str, Any]:
     """The claims of a token that one of `keys` signed (RFC 7519 §7.2, RFC 8725).
 
     `typ` lists the accepted media types; an empty string among them accepts a token without one.
-    `audience=None` leaves `aud` to the caller. `leeway` is in seconds and applies to `exp` and `nbf`.
-    `verify_expiry=False` is for hints, which may be old. `algorithms` narrows what the key allows.
+    `issuer=None` and `audience=None` leave `iss` and `aud` to the caller. `leeway` is in seconds and applies to
+    `exp` and `nbf`.
+    `verify_expiry=False` is for hints, which may be old; `requires_expiry=False` for tokens that may have no `exp`.
+    `algorithms` narrows what the key allows.
     Raises InvalidToken.
     """
     header_part, payload_part, signature_part = _split(token)
@@ -91,8 +94,29 @@ def verify_jwt(
     if header.media_type not in [_media_type(name) for name in ((typ,) if isinstance(typ, str) else typ)]:
         raise InvalidToken("a token of another type")
     claims = _object(payload, "payload")
-    _check_dates(claims, leeway, verify_expiry)
+    _check_dates(claims, leeway, verify_expiry, requires_expiry)
     _check_parties(claims, issuer, audience)
+    return claims
+
+
+def read_header(token: str) -> "Header":
+    """What the header of a token claims, to find the keys that it may be verified with. Raises InvalidToken."""
+    return _read_header(_split(token)[0])
+
+
+def read_unsigned(token: str) -> dict[str, Any] | None:
+    """The claims of a JWT with `alg: none` (RFC 7519 §6); None if it has another. Raises InvalidToken.
+
+    For request objects alone, where a setting allows them: whoever sends one could as well have written the query.
+    """
+    parts = token.split(".")
+    if len(token) > MAX_TOKEN_BYTES or len(parts) != 3 or _read_header(parts[0]).alg != "none":
+        return None
+    if parts[2]:
+        raise InvalidToken("an unsigned token with a signature")
+    claims = _object(_decode(parts[1], "payload"), "payload")
+    _check_dates(claims, 0, verify_expiry=True, requires_expiry=False)
+    _check_parties(claims, None, None)
     return claims
 
 
@@ -140,14 +164,16 @@ def _members_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Header:
+class Header:
+    """What a token says of itself, not to be believed."""
+
     alg: str
     kid: str | None
     media_type: str
 
 
 @lru_cache(maxsize=256)
-def _read_header(part: str) -> _Header:
+def _read_header(part: str) -> Header:
     """What the header claims. Cached, because all tokens of one key and type share theirs."""
     header = _object(_decode(part, "header"), "header")
     for member in _REFUSED_MEMBERS:
@@ -160,7 +186,7 @@ def _read_header(part: str) -> _Header:
         raise InvalidToken("the key id is not a string")
     if not isinstance(typ, str) or ("typ" in header and not typ):
         raise InvalidToken("the type is not a media type")
-    return _Header(alg, kid, _media_type(typ))
+    return Header(alg, kid, _media_type(typ))
 
 
 def _media_type(typ: str) -> str:
@@ -168,7 +194,7 @@ def _media_type(typ: str) -> str:
     return typ.lower().removeprefix("application/")
 
 
-def _choose_key(header: _Header, keys: KeySet, algorithms: Collection[str] | None) -> Key:
+def _choose_key(header: Header, keys: KeySet, algorithms: Collection[str] | None) -> Key:
     """One of the keys that we hold; the header only points."""
     if algorithms is not None and header.alg not in algorithms:
         raise InvalidToken("the algorithm is not accepted here")
@@ -211,7 +237,7 @@ def _check_signature(alg: str, key: Key, signing_input: bytes, signature: bytes)
         raise InvalidToken("the signature is wrong")
 
 
-def _check_dates(claims: dict[str, Any], leeway: int, verify_expiry: bool) -> None:
+def _check_dates(claims: dict[str, Any], leeway: int, verify_expiry: bool, requires_expiry: bool) -> None:
     for name in _DATES:
         value = claims.get(name)
         # type(), because True is an int to isinstance() and 1.0 is a date to nobody.
@@ -219,9 +245,9 @@ def _check_dates(claims: dict[str, Any], leeway: int, verify_expiry: bool) -> No
             raise InvalidToken(f"'{name}' is not a whole number of seconds")
     moment = time.time()
     if verify_expiry:
-        if "exp" not in claims:
+        if requires_expiry and "exp" not in claims:
             raise InvalidToken("the token never expires")
-        if claims["exp"] + leeway <= moment:
+        if claims.get("exp", _LATEST_DATE) + leeway <= moment:
             raise InvalidToken("the token has expired")
     if claims.get("nbf", 0) - leeway > moment:
         raise InvalidToken("the token is not valid yet")
@@ -229,8 +255,8 @@ def _check_dates(claims: dict[str, Any], leeway: int, verify_expiry: bool) -> No
         raise InvalidToken("the token was issued in the future")
 
 
-def _check_parties(claims: dict[str, Any], issuer: str, audience: str | None) -> None:
-    if claims.get("iss") != issuer:
+def _check_parties(claims: dict[str, Any], issuer: str | None, audience: str | None) -> None:
+    if issuer is not None and claims.get("iss") != issuer:
         raise InvalidToken("another issuer")
     for name in ("sub", "jti"):
         if name in claims and not isinstance(claims[name], str):

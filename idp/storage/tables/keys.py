@@ -11,7 +11,7 @@ from idp.storage.db import Base
 
 
 class SigningKeyRow(Base):
-    """A key pair to sign with or to decrypt with; the private half is sealed. States: next → active → retiring → retired."""
+    """A key pair to sign or to decrypt with; the private half is sealed. States: next → active → retiring → retired."""
 
     __tablename__ = "signing_keys"
     __table_args__ = tuple(

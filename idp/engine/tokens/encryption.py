@@ -1,0 +1,36 @@
+"""What a client wants encrypted to its public key: ID tokens, logout tokens, UserInfo (OpenID Connect Core §10.2)."""
+
+from typing import Final
+
+from idp.identity.clients.client import Client
+from idp.identity.clients.published_keys import ClientKeys
+from idp.services.keys.jwe import NoEncryptionKey, encrypt
+
+_NESTED: Final = "JWT"  # RFC 7519 §5.2
+
+
+class Encryption:
+    """Signed first, then encrypted; or left as it is for a client that registered nothing (§16.14)."""
+
+    def __init__(self, client_keys: ClientKeys) -> None:
+        self._client_keys = client_keys
+
+    def of_id_token(self, client: Client, token: str) -> str:
+        """The ID or logout token as the client registered for it. Raises NoEncryptionKey."""
+        metadata = client.metadata
+        alg, enc = metadata.id_token_encrypted_response_alg, metadata.id_token_encrypted_response_enc
+        return token if alg is None else self._encrypted(client, token, alg, enc, _NESTED)
+
+    def of_userinfo(self, client: Client, content: str | bytes, *, is_signed: bool) -> str:
+        """The UserInfo response for a client that registered encryption of it (§5.3.2). Raises NoEncryptionKey."""
+        metadata = client.metadata
+        alg, enc = metadata.userinfo_encrypted_response_alg, metadata.userinfo_encrypted_response_enc
+        return self._encrypted(client, content, alg or "", enc, _NESTED if is_signed else None)
+
+    def _encrypted(
+        self, client: Client, content: str | bytes, alg: str, enc: str | None, content_type: str | None
+    ) -> str:
+        keys = self._client_keys.of(client)
+        if keys is None:
+            raise NoEncryptionKey("the client has no public keys, or they cannot be read")
+        return encrypt(keys, content, alg=alg, enc=enc, content_type=content_type)

@@ -1,0 +1,215 @@
+"""OpenID Connect Core §10.2, §16.14: ID tokens and UserInfo that only the client can read.
+
+They are opened by jwcrypto, code that nobody here wrote.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from jwcrypto import jwe, jwk, jws
+
+from idp.core.errors import Invalid
+from tests.helpers.browser import Browser, Person
+from tests.helpers.relying_party import PrivateKey, RelyingParty
+from tests.helpers.server import Server
+from tests.protocol.expectations import error_at_callback, error_of, on_each_backend, success_of
+from tests.protocol.key_server import KeySite, key_site
+
+RSA = jwk.JWK.generate(kty="RSA", size=2048, kid="rsa", use="enc")
+EC = jwk.JWK.generate(kty="EC", crv="P-256", kid="ec", use="enc")
+OKP = jwk.JWK.generate(kty="OKP", crv="X25519", kid="okp", use="enc")
+KEYS = {"RSA-OAEP": RSA, "RSA-OAEP-256": RSA} | dict.fromkeys(
+    ("ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A192KW", "ECDH-ES+A256KW"), EC
+)
+ENCS = ["A128CBC-HS256", "A192CBC-HS384", "A256CBC-HS512", "A128GCM", "A192GCM", "A256GCM"]
+
+
+def jwks(*keys: jwk.JWK) -> dict[str, Any]:
+    return {"keys": [key.export_public(as_dict=True) for key in keys]}
+
+
+def opened(token: str, key: jwk.JWK) -> tuple[dict[str, Any], str]:
+    """The header and the content of a JWE."""
+    content = jwe.JWE()
+    content.allowed_algs = [*KEYS, *ENCS]
+    content.deserialize(token, key)
+    return content.jose_header, content.payload.decode()
+
+
+def client(server: Server, *keys: jwk.JWK, **metadata: Any) -> RelyingParty:
+    return server.create_client(jwks=jwks(*keys), **metadata)
+
+
+def raw_tokens(party: RelyingParty, browser: Browser, person: Person, **params: Any) -> tuple[dict[str, Any], str]:
+    """The token response, and the nonce that was sent; nothing in it is verified yet."""
+    request, callback = party.sign_in(browser, person, **params)
+    return success_of(party.exchange(request, callback)), request.nonce or ""
+
+
+# ID tokens
+
+
+@pytest.mark.parametrize("alg", KEYS)
+def test_each_key_management(server: Server, browser: Browser, person: Person, alg: str) -> None:
+    assert_encrypted_id_token(server, browser, person, alg, "A128CBC-HS256")
+
+
+@pytest.mark.parametrize("enc", ENCS)
+def test_each_content_encryption(server: Server, browser: Browser, person: Person, enc: str) -> None:
+    assert_encrypted_id_token(server, browser, person, "ECDH-ES", enc)
+
+
+def assert_encrypted_id_token(server: Server, browser: Browser, person: Person, alg: str, enc: str) -> None:
+    party = client(
+        server, RSA, EC, id_token_encrypted_response_alg=alg, id_token_encrypted_response_enc=enc,
+        id_token_signed_response_alg="PS256",
+    )  # fmt: skip
+    assert alg in party.metadata["id_token_encryption_alg_values_supported"]
+    assert enc in party.metadata["id_token_encryption_enc_values_supported"]
+    tokens, nonce = raw_tokens(party, browser, person)
+    header, signed = opened(tokens["id_token"], KEYS[alg])
+    assert {name: header[name] for name in ("alg", "enc", "cty", "kid")} == {
+        "alg": alg, "enc": enc, "cty": "JWT", "kid": KEYS[alg]["kid"],
+    }  # fmt: skip
+    claims = party.verify_id_token(signed, nonce=nonce, access_token=tokens["access_token"])
+    assert claims["sub"] == person.id
+    _, signed_again = opened(party.refreshed(tokens["refresh_token"])["id_token"], KEYS[alg])
+    assert party.verify_id_token(signed_again)["sub"] == person.id
+    # The client decrypts before it sends a hint (§3.1.2.1).
+    request = party.authorization_request(prompt="none", id_token_hint=signed)
+    party.check_callback(request, browser.callback(request.url))
+
+
+def test_the_default_content_encryption(server: Server, browser: Browser, person: Person) -> None:
+    """Dynamic Client Registration §2."""
+    party = client(server, EC, id_token_encrypted_response_alg="ECDH-ES")
+    header, _ = opened(raw_tokens(party, browser, person)[0]["id_token"], EC)
+    assert header["enc"] == "A128CBC-HS256"
+
+
+def test_an_x25519_key(server: Server, browser: Browser, person: Person) -> None:
+    party = client(server, OKP, id_token_encrypted_response_alg="ECDH-ES+A128KW")
+    tokens, nonce = raw_tokens(party, browser, person)
+    _, signed = opened(tokens["id_token"], OKP)
+    party.verify_id_token(signed, nonce=nonce)
+
+
+def test_the_key_that_is_meant_for_it(server: Server, browser: Browser, person: Person) -> None:
+    """RFC 7517 §4.2: never one that is for signatures, nor one of another algorithm."""
+    signing = jwk.JWK.generate(kty="RSA", size=2048, kid="sig", use="sig")
+    other = jwk.JWK.generate(kty="RSA", size=2048, kid="other", use="enc", alg="RSA-OAEP")
+    anything = jwk.JWK.generate(kty="RSA", size=2048, kid="anything")
+    party = client(server, signing, other, anything, RSA, id_token_encrypted_response_alg="RSA-OAEP-256")
+    header, _ = opened(raw_tokens(party, browser, person)[0]["id_token"], RSA)
+    assert header["kid"] == "rsa"
+
+
+def test_in_the_front_channel(server: Server, browser: Browser, person: Person) -> None:
+    party = client(
+        server, EC, id_token_encrypted_response_alg="ECDH-ES", grant_types=["authorization_code", "implicit"],
+        response_types=["code id_token", "id_token"], redirect_uris=["https://app.example.com/callback"],
+    )  # fmt: skip
+    for response_type in ("id_token", "code id_token"):
+        request = party.authorization_request(response_type=response_type)
+        callback = browser.callback(request.url, person)
+        _, signed = opened(callback.params["id_token"], EC)
+        claims = party.verify_id_token(signed, nonce=request.nonce)
+        assert ("c_hash" in claims) == ("code" in callback.params)
+
+
+def test_without_a_fitting_key(server: Server, browser: Browser, person: Person) -> None:
+    """It cannot be said in the clear instead; the client is told, wherever it asks."""
+    party = client(server, RSA, id_token_encrypted_response_alg="ECDH-ES")
+    request, callback = party.sign_in(browser, person)
+    assert error_of(party.exchange(request, callback)) == "invalid_request"
+    party = client(
+        server, RSA, id_token_encrypted_response_alg="ECDH-ES", grant_types=["implicit"],
+        response_types=["id_token"], redirect_uris=["https://app.example.com/callback"],
+    )  # fmt: skip
+    request = party.authorization_request(response_type="id_token", code_challenge=None)
+    callback = browser.callback(request.url, person)
+    assert error_at_callback(party, request, callback, "fragment") == "invalid_request"
+
+
+@pytest.fixture
+def site() -> Iterator[KeySite]:
+    with key_site() as running:
+        yield running
+
+
+@on_each_backend
+def test_keys_at_a_jwks_uri(server: Server, site: KeySite) -> None:
+    browser, person = server.browser(), server.create_user()
+    key = PrivateKey.generate("RS256")
+    site.keys = [key]  # says that it is for signatures
+    party = server.create_client(jwks_uri=site.uri, id_token_encrypted_response_alg="RSA-OAEP-256")
+    request, callback = party.sign_in(browser, person)
+    assert error_of(party.exchange(request, callback)) == "invalid_request"
+    assert site.requests == 1
+
+
+# UserInfo
+
+
+def test_userinfo_encrypted(server: Server, browser: Browser, person: Person) -> None:
+    """§5.3.2: claims, encrypted only."""
+    party = client(server, EC, userinfo_encrypted_response_alg="ECDH-ES+A256KW")
+    response = party.userinfo(raw_tokens(party, browser, person)[0]["access_token"])
+    assert (response.status_code, response.headers["Content-Type"]) == (200, "application/jwt")
+    assert "no-store" in response.headers["Cache-Control"]
+    header, content = opened(response.text, EC)
+    assert "cty" not in header
+    claims = json.loads(content)
+    assert (claims["sub"], claims["iss"], claims["aud"]) == (person.id, party.issuer, party.client_id)
+
+
+def test_userinfo_signed_then_encrypted(server: Server, browser: Browser, person: Person) -> None:
+    party = client(
+        server, RSA, userinfo_signed_response_alg="ES256", userinfo_encrypted_response_alg="RSA-OAEP-256",
+        userinfo_encrypted_response_enc="A256GCM",
+    )  # fmt: skip
+    response = party.userinfo(raw_tokens(party, browser, person, scope="openid email")[0]["access_token"])
+    header, signed = opened(response.text, RSA)
+    assert (header["enc"], header["cty"]) == ("A256GCM", "JWT")
+    published = jwk.JWKSet.from_json(json.dumps(party.jwks()))
+    claims = json.loads(verified(signed, published))
+    assert (claims["sub"], claims["email"], claims["aud"]) == (person.id, person.email, party.client_id)
+
+
+def verified(token: str, keys: jwk.JWKSet) -> str:
+    signed = jws.JWS()
+    signed.deserialize(token)
+    signed.verify(keys.get_key(signed.jose_header["kid"]))
+    return str(signed.payload.decode())
+
+
+def test_userinfo_without_a_fitting_key(server: Server, browser: Browser, person: Person) -> None:
+    party = client(server, RSA, userinfo_encrypted_response_alg="ECDH-ES")
+    response = party.userinfo(raw_tokens(party, browser, person)[0]["access_token"])
+    assert response.status_code == 400
+    assert 'error="invalid_request"' in response.headers["WWW-Authenticate"]
+
+
+# Registration
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"id_token_encrypted_response_alg": "RSA1_5"},
+        {"id_token_encrypted_response_alg": "dir"},
+        {"id_token_encrypted_response_alg": "PBES2-HS256+A128KW"},
+        {"id_token_encrypted_response_alg": "ECDH-ES", "id_token_encrypted_response_enc": "A128CTR"},
+        {"id_token_encrypted_response_enc": "A128GCM"},
+        {"userinfo_encrypted_response_enc": "A128GCM"},
+        {"request_object_encryption_enc": "A128GCM"},
+        {"request_object_encryption_alg": "RSA-OAEP"},
+        {"id_token_encrypted_response_alg": "ECDH-ES", "jwks": None},
+    ],
+    ids=str,
+)
+def test_what_cannot_be_registered(server: Server, metadata: dict[str, Any]) -> None:
+    with pytest.raises(Invalid):
+        server.create_client(**{"jwks": jwks(EC), **metadata})
