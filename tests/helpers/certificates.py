@@ -25,8 +25,8 @@ class Certificate:
         return ssl.create_default_context(cafile=str(self.certificate))
 
 
-def loopback_certificate(directory: Path) -> Certificate:
-    """Write a fresh certificate and key into `directory`, valid for one day."""
+def loopback_certificate(directory: Path, days: int = 30) -> Certificate:
+    """Write a fresh certificate and key into `directory`, valid for some days."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)
@@ -38,7 +38,7 @@ def loopback_certificate(directory: Path) -> Certificate:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
+        .not_valid_after(now + timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         # It is its own authority, and strict verifiers want that said in these words.
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)

@@ -1,24 +1,18 @@
-"""`idp doctor`: what is wrong, and what to do about it."""
+"""What is wrong with the installation that the settings describe."""
 
-import json
 import os
-import ssl
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any
 
-import click
-import urllib3
 from sqlalchemy import text
 
 from idp.app import create_app
 from idp.cli.database import engine_of, is_sqlite
+from idp.cli.doctor.exchange import Exchange, NoAnswerError, date_of
+from idp.cli.doctor.finding import OK, PROBLEM, WARNING, Finding, quoted
 from idp.cli.maintenance import LEASE
-from idp.cli.output import json_option, print_json
 from idp.core.clock import now
 from idp.core.errors import IdpError
 from idp.core.settings import Settings, load_settings
@@ -30,37 +24,11 @@ from idp.storage.migrate import current, head
 from idp.web.provider import Provider, current_provider
 
 CLOCK_TOLERANCE = timedelta(seconds=5)
-REACH_SECONDS = 5.0
-LARGEST_METADATA = 256 * 1024
 CLIENTS_AT_A_TIME = 500
 
-OK, WARNING, PROBLEM = "ok", "warning", "problem"
 
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found; `level` is ok, warning or problem."""
-
-    check: str
-    level: str
-    message: str
-
-
-@click.command()
-@json_option
-def doctor(as_json: bool) -> None:
-    """Check settings, database, keys, store, clock and reachability. Exit code 1 if there is a problem."""
-    findings = list(_examine())
-    if as_json:
-        print_json(findings)
-    else:
-        for finding in findings:
-            click.echo(f"{finding.level:<8} {finding.check:<12} {finding.message}")
-    if any(finding.level == PROBLEM for finding in findings):
-        raise click.exceptions.Exit(1)
-
-
-def _examine() -> Iterator[Finding]:
+def examine() -> Iterator[Finding]:
+    """Check settings, database, keys, store, clock and reachability."""
     try:
         settings = load_settings()
     except IdpError as error:
@@ -240,45 +208,20 @@ def _worker(provider: Provider) -> Iterator[Finding]:
 
 def _issuer(settings: Settings) -> Iterator[Finding]:
     url = f"{settings.issuer}/.well-known/openid-configuration"
-    authorities = settings.fetch.ca_bundle
-    context = ssl.create_default_context(cafile=str(authorities) if authorities else None)
-    pool = urllib3.PoolManager(ssl_context=context)
     try:
-        answer = pool.request("GET", url, timeout=REACH_SECONDS, retries=False, preload_content=False)
-        body = answer.read(LARGEST_METADATA)
-    except urllib3.exceptions.HTTPError as error:
+        answer = Exchange(settings.fetch.ca_bundle).ask(url)
+    except NoAnswerError as error:
         level = PROBLEM if settings.is_production else WARNING
-        yield Finding("issuer", level, f"{url} cannot be reached from here ({_reason(error)}): is it running?")
+        yield Finding("issuer", level, f"{error}: is it running, and can it be reached from here?")
         return
-    finally:
-        pool.clear()
     if answer.status != 200:
         yield Finding("issuer", PROBLEM, f"{url} answers {answer.status}: does the proxy pass it on?")
         return
-    stated = _issuer_in(body)
+    stated = (answer.json_object() or {}).get("issuer")
     if stated != settings.issuer:
-        yield Finding("issuer", PROBLEM, f"{url} states the issuer {stated!r}, not {settings.issuer!r}")
+        yield Finding("issuer", PROBLEM, f"{url} states the issuer {quoted(stated)}, not {settings.issuer!r}")
         return
     yield Finding("issuer", OK, f"{url} answers")
-    date = answer.headers.get("Date")
+    date = date_of(answer.header("Date"))
     if date is not None:
-        yield from _date(date)
-
-
-def _date(value: str) -> Iterator[Finding]:
-    try:
-        yield _clock("the issuer", parsedate_to_datetime(value))
-    except ValueError:
-        return
-
-
-def _issuer_in(body: bytes) -> Any:
-    try:
-        document = json.loads(body)
-    except ValueError:
-        return None
-    return document.get("issuer") if isinstance(document, dict) else None
-
-
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "reason", None) or error).rpartition(": ")[2]
+        yield _clock("the issuer", date)
