@@ -10,7 +10,7 @@ from idp.cli.client import find_client
 from idp.cli.output import AnyFunction, json_option, print_fields, print_json, print_table
 from idp.cli.registration import not_blank, require_change
 from idp.core.errors import Invalid, NotFound
-from idp.core.settings import SigningAlgorithm
+from idp.core.setting_sections import SigningAlgorithm
 from idp.identity.clients.resource_servers import ResourceServer, TokenFormat
 from idp.web.provider import Provider
 

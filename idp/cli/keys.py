@@ -7,7 +7,7 @@ import click
 from idp.cli.application import running_provider
 from idp.cli.output import json_option, print_json, print_table
 from idp.core.errors import Conflict, NotFound
-from idp.core.settings import SigningAlgorithm
+from idp.core.setting_sections import SigningAlgorithm
 from idp.services.keys.reseal import reseal as resealed
 
 

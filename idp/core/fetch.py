@@ -22,7 +22,7 @@ from urllib.parse import urlencode, urlsplit
 import orjson
 
 from idp.core.errors import IdpError
-from idp.core.settings import Fetch
+from idp.core.setting_sections import Fetch
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolver = Callable[[str, int], list[str]]

@@ -4,7 +4,6 @@ Any secret may be given as a file instead: `IDP_SECRET_KEY_FILE=/run/secrets/key
 start, because a misspelled security setting that is silently ignored is worse than no server.
 """
 
-import ipaddress
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -14,7 +13,6 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     SecretStr,
@@ -25,170 +23,26 @@ from pydantic import (
 
 from idp.core.environment import PREFIX, read_environment
 from idp.core.errors import ConfigurationError
+from idp.core.setting_sections import (
+    Features,
+    Fetch,
+    Keys,
+    Lifetimes,
+    PasswordSettings,
+    Retention,
+    Section,
+    Throttle,
+    checked_networks,
+)
 
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 """Host names and addresses, without brackets, that never leave the machine."""
 UNIX_SOCKETS = "unix"
 """Stands among the trusted proxies for whoever connects through a Unix socket, and has no address."""
-SigningAlgorithm = Literal["RS256", "PS256", "ES256", "EdDSA"]
-EncryptionAlgorithm = Literal["RSA-OAEP-256", "ECDH-ES"]
-KeyAlgorithm = SigningAlgorithm | EncryptionAlgorithm
-
-
 _DATABASE_URL = re.compile(r"sqlite://(?:/.+)?|postgres(?:ql)?(?:\+psycopg2)?://\S+")
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Lifetimes(_Section):
-    """How long things live, in seconds."""
-
-    authorization_code: int = Field(60, ge=5, le=600)
-    """How long an authorization code can be redeemed."""
-    access_token: int = Field(300, ge=30, le=86400)
-    """Lifetime of access tokens for APIs that set none of their own."""
-    id_token: int = Field(300, ge=30, le=86400)
-    """Lifetime of ID tokens."""
-    refresh_token_idle: int = Field(14 * 86400, ge=60)
-    """A refresh token not used for so long expires."""
-    refresh_token_absolute: int = Field(90 * 86400, ge=60)
-    """The longest life of a family of refresh tokens."""
-    refresh_token_race_grace: int = Field(30, ge=0, le=120)
-    """For so long a spent refresh token is answered with the same successor again."""
-    session_idle: int = Field(7 * 86400, ge=60)
-    """A browser session not used for so long ends."""
-    session_absolute: int = Field(30 * 86400, ge=60)
-    """The longest life of a browser session since the last authentication."""
-    interaction: int = Field(600, ge=10)
-    """How long a person may take to sign in before it starts over."""
-    interaction_restart: int = Field(3600, ge=60)
-    """How long a late sign-in can still be taken back to its start."""
-    client_assertion: int = Field(300, ge=30, le=600)
-    """How far ahead the `exp` of a client assertion may lie."""
-    client_keys: int = Field(86400, ge=1)
-    """How long keys from a client's `jwks_uri` are believed while it cannot be read."""
-
-
-class Keys(_Section):
-    """Our keys. Durations in seconds."""
-
-    algorithms: tuple[SigningAlgorithm, ...] = ("RS256", "PS256", "ES256", "EdDSA")
-    """Algorithms that have keys, RS256 always among them."""
-    encryption_algorithms: tuple[EncryptionAlgorithm, ...] = ("RSA-OAEP-256", "ECDH-ES")
-    """Algorithms that have keys to which clients may encrypt request objects."""
-    rsa_bits: int = Field(2048, ge=2048, le=8192)
-    """Size of new RSA keys, in bits."""
-    publish_before_use: int = Field(3600, ge=0)
-    """How long a next key is published before it may sign."""
-    rotate_every: int = Field(90 * 86400, ge=0)
-    """Age at which the worker replaces an active key; 0 switches this off."""
-    jwks_max_age: int = Field(300, ge=0)
-    """How long verifiers may cache the JWKS (`Cache-Control`)."""
-
-    @field_validator("algorithms")
-    @classmethod
-    def _rs256_is_required(cls, value: tuple[SigningAlgorithm, ...]) -> tuple[SigningAlgorithm, ...]:
-        # OpenID Connect Discovery §3: RS256 must be among the ID token algorithms.
-        if "RS256" not in value:
-            raise ValueError("must include RS256 (OpenID Connect Discovery §3)")
-        return tuple(dict.fromkeys(value))
-
-    @property
-    def all_algorithms(self) -> tuple[KeyAlgorithm, ...]:
-        """Every algorithm that has a key."""
-        return (*self.algorithms, *dict.fromkeys(self.encryption_algorithms))
-
-
-class Throttle(_Section):
-    """Limits on guessing passwords and one-time codes, and on beginning sign-ins. Durations in seconds."""
-
-    free_failures: int = Field(5, ge=1)
-    """Failed sign-ins to one account from one device before delays begin."""
-    first_delay: int = Field(30, ge=1)
-    """The first delay; each further failure doubles it."""
-    longest_delay: int = Field(3600, ge=1)
-    """Where the doubling ends."""
-    disable_after: int = Field(100, ge=5)
-    """Failures in a row that switch password sign-in to an account off."""
-    address_failures: int = Field(20, ge=1)
-    """Failures one network address may cause in a window (IPv4 /32, IPv6 /64)."""
-    address_window: int = Field(600, ge=1)
-    """Length of that window."""
-    unfinished_sign_ins: int = Field(1000, ge=1)
-    """Sign-ins that one visitor may begin and not finish in such a window: a browser, or an address of new ones."""
-    totp_tries_per_interaction: int = Field(5, ge=1)
-    """One-time codes that may be tried in one sign-in."""
-    totp_tries_per_hour: int = Field(10, ge=1)
-    """Wrong one-time codes an account may have in an hour."""
-
-
-class PasswordSettings(_Section):
-    """Password rules (NIST SP 800-63B) and the cost of Argon2id (RFC 9106)."""
-
-    minimum_length: int = Field(15, ge=8, le=64)
-    """Fewest characters (Unicode code points) of a new password."""
-    maximum_length: int = Field(256, ge=64, le=1024)
-    """Most characters of a new password."""
-    argon2_memory_kib: int = Field(19456, ge=8)
-    """Argon2id memory, in KiB; a change rehashes passwords at sign-in."""
-    argon2_iterations: int = Field(2, ge=1)
-    """Argon2id passes."""
-    argon2_parallelism: int = Field(1, ge=1)
-    """Argon2id lanes."""
-    argon2_concurrency: int = Field(1, ge=1, le=64)
-    """Hashes computed at a time in each worker process."""
-
-
-class Fetch(_Section):
-    """Fetching what others publish, such as a client's `jwks_uri`; see `core/fetch`."""
-
-    allowed_networks: tuple[str, ...] = ()
-    """Networks (CIDR) that may be fetched from although they are not public."""
-    ca_bundle: Path | None = None
-    """PEM file of the authorities trusted instead of the system's."""
-    timeout: float = Field(3.0, gt=0, le=10)
-    """Seconds for one whole fetch."""
-    max_bytes: int = Field(64 * 1024, ge=1024)
-    """Largest document that is read."""
-
-    @field_validator("allowed_networks")
-    @classmethod
-    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return _checked_networks(value)
-
-
-class Retention(_Section):
-    """How long the worker keeps what is over, in days."""
-
-    audit_days: int = Field(400, ge=0)
-    """Age at which audit events are deleted; 0 keeps them for ever."""
-    session_days: int = Field(30, ge=1)
-    """How long a session that is over can still be looked up."""
-    message_days: int = Field(30, ge=1)
-    """How long a message to a client, delivered or given up, can still be looked up."""
-    token_family_days: int = Field(7, ge=1)
-    """How long an expired family of tokens still recognises the reuse of its code."""
-
-
-class Features(_Section):
-    """Switches. What is off answers as if it did not exist."""
-
-    opaque_access_tokens: bool = True
-    """APIs may take opaque access tokens. Off, none can be registered so, and those that are get JWTs (RFC 9068)."""
-    session_management: bool = False
-    """Applications may watch in a frame whether the person is still signed in (OpenID Connect Session Management).
-    Needs third-party cookies, which most browsers block."""
-    request_uri: bool = False
-    """Request objects may be fetched from addresses that the client registered (`request_uris`)."""
-    unsigned_request_objects: bool = False
-    """Request objects may have `alg: none`, unless the client registered another or has to sign."""
-    front_channel_tokens: bool | None = None
-    """The implicit and hybrid flows, whose tokens travel in the browser's address bar. Unset: in development only."""
-
-
-class Settings(_Section):
+class Settings(Section):
     """The whole configuration of one process. Frozen; build it with `load_settings()`."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
@@ -276,7 +130,7 @@ class Settings(_Section):
     @field_validator("trusted_proxies")
     @classmethod
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        _checked_networks(tuple(network for network in value if network != UNIX_SOCKETS))
+        checked_networks(tuple(network for network in value if network != UNIX_SOCKETS))
         return value
 
     @model_validator(mode="after")
@@ -326,12 +180,6 @@ class Settings(_Section):
     def url(self, path: str) -> str:
         """An absolute URL of ours. `path` starts with a slash. Never built from a Host header."""
         return self.issuer + path
-
-
-def _checked_networks(value: tuple[str, ...]) -> tuple[str, ...]:
-    for network in value:
-        ipaddress.ip_network(network)
-    return value
 
 
 def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:

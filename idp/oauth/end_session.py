@@ -15,8 +15,8 @@ from flask_babel import gettext as _
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from idp.identity.clients.client import Client
+from idp.identity.clients.uris import with_query
 from idp.oauth import front_channel_logout
-from idp.oauth.response_modes import with_query
 from idp.web.browser_session import current_session, forget_session
 from idp.web.cookies import SESSION, read_cookie
 from idp.web.csrf import FIELD, check_csrf

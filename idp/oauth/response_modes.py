@@ -1,10 +1,10 @@
 """How an authorization response travels: `query`, `fragment` or `form_post`."""
 
 from collections.abc import Mapping
-from urllib.parse import quote
 
 from flask import Response
 
+from idp.identity.clients.uris import encoded, with_query
 from idp.web.pages import render_page, use_script_nonce
 from idp.web.provider import current_provider
 
@@ -15,18 +15,8 @@ def send(redirect_uri: str, response_mode: str, members: Mapping[str, str], *, c
         return _form_post(redirect_uri, members, client_id)
     if response_mode == "fragment":
         # Registered URIs have no fragment of their own (RFC 6749 §3.1.2).
-        return _redirect(f"{redirect_uri}#{_encoded(members)}")
+        return _redirect(f"{redirect_uri}#{encoded(members)}")
     return _redirect(with_query(redirect_uri, members))
-
-
-def with_query(uri: str, members: Mapping[str, str]) -> str:
-    """`uri` with members added to its query; the rest stays byte for byte as registered (RFC 6749 §3.1.2)."""
-    separator = "" if uri.endswith(("?", "&")) else "&" if "?" in uri else "?"
-    return f"{uri}{separator}{_encoded(members)}"
-
-
-def _encoded(members: Mapping[str, str]) -> str:
-    return "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in members.items())
 
 
 def _redirect(location: str) -> Response:

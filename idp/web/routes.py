@@ -1,4 +1,4 @@
-"""The few pages that belong to no feature: start page, language switch, health."""
+"""What belongs to no feature: the URLs of the start page, the language switch and health."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ from idp.core.errors import IdpError, Unavailable
 from idp.storage.db import db
 from idp.storage.ephemeral import EphemeralStore, FallbackStore
 from idp.storage.migrate import is_current
-from idp.web.browser_session import current_session
+from idp.web.home import home
 from idp.web.locale import remember_choice
-from idp.web.pages import is_local_path, render_page, user_view
+from idp.web.pages import is_local_path
 from idp.web.provider import current_provider
 
 log = structlog.get_logger("idp.health")
@@ -20,22 +20,7 @@ log = structlog.get_logger("idp.health")
 DEGRADED = "degraded"
 
 blueprint = Blueprint("web", __name__)
-
-
-@blueprint.get("/")
-def home() -> Response:
-    """The start page: who you are, and where integrators find the discovery document."""
-    provider = current_provider()
-    session = current_session()
-    user = provider.users.get(session.user_id) if session else None
-    return render_page(
-        "web/home.html",
-        user=user_view(user) if user else None,
-        issuer=provider.settings.issuer,
-        sign_in_url=url_for("signin.start"),
-        sign_out_url=url_for("oauth.end_session"),
-        discovery_url=provider.settings.url("/.well-known/openid-configuration"),
-    )
+blueprint.add_url_rule("/", "home", home)
 
 
 @blueprint.get("/language/<code>")

@@ -18,7 +18,7 @@ from docs.generate.settings import setting_names, walk
 from idp.cli import main
 from idp.core.events import Event
 from idp.core.settings import PREFIX, Settings
-from idp.identity.clients.metadata import ClientMetadata
+from idp.identity.clients.members import Members
 from idp.oauth import routes as oauth_routes
 from idp.oauth.errors import OAuthError
 from idp.signin import routes as signin_routes
@@ -106,8 +106,8 @@ def test_every_error_says_when_it_is_used() -> None:
 
 
 def test_every_metadata_member_is_described() -> None:
-    members = set(ClientMetadata.model_fields)
-    assert members == set(attribute_docstrings(ClientMetadata))
+    members = set(Members.model_fields)
+    assert members == set(attribute_docstrings(Members))
     assert [name for name in members - {"localized"} if f"`{name}`" not in reference("client-metadata")] == []
 
 

@@ -34,6 +34,8 @@ CLIENT_LONG = {
 CLIENT_RTL = {**CLIENT, "name": "מרידיאן", "initial": "מ"}
 
 BACK = {"client": CLIENT, "back_url": "https://app.meridian.example/"}
+SIGNED_OUT = {"return_url": "https://app.meridian.example/", "frames": []}
+FRAMES = {"frames": ["about:blank", "about:blank"]}
 LOGIN = {
     "username": "",
     "username_locked": False,
@@ -91,11 +93,17 @@ ERROR = {
 }
 HOME = {
     "user": None,
+    "applications": [],
     "issuer": "https://id.example.com",
     "sign_in_url": "/signin",
     "sign_out_url": "/oauth2/logout",
     "discovery_url": "https://id.example.com/.well-known/openid-configuration",
 }
+APPLICATIONS = [
+    {"view": CLIENT, "url": "https://app.meridian.example/start?iss=https%3A%2F%2Fid.example.com"},
+    {"view": CLIENT_LONG, "url": "https://example.com/"},
+    {"view": {**CLIENT, "name": "Tally", "initial": "T", "host": None}, "url": "https://tally.example/"},
+]
 FAILED = [{"field": "username", "message": texts.SIGN_IN_FAILED}]
 
 
@@ -238,8 +246,17 @@ VARIANTS = (
     Variant("logout", "oauth/end_session.html", {**END_SESSION, **BACK}),
     Variant("logout-plain", "oauth/end_session.html", {**END_SESSION, "user": LONG}),
     Variant("logout-rtl", "oauth/end_session.html", {**END_SESSION, "user": RTL_USER, "client": CLIENT_RTL}, "he"),
-    Variant("logged-out", "oauth/logged_out.html", {"client": CLIENT, "return_url": "https://app.meridian.example/"}),
-    Variant("logged-out-plain", "oauth/logged_out.html", {"return_url": None}),
+    Variant("logged-out", "oauth/logged_out.html", {**SIGNED_OUT, "client": CLIENT}),
+    Variant("logged-out-plain", "oauth/logged_out.html", {**SIGNED_OUT, "return_url": None}),
+    Variant("logged-out-frames", "oauth/logged_out.html", {**SIGNED_OUT, **FRAMES, "return_url": None}),
+    # With scripts the page goes on at once; here that leads nowhere.
+    Variant("logged-out-onward", "oauth/logged_out.html", {**SIGNED_OUT, **FRAMES, **BACK, "return_url": "#"}),
+    Variant(
+        "logged-out-onward-rtl",
+        "oauth/logged_out.html",
+        {**SIGNED_OUT, **FRAMES, "client": CLIENT_RTL, "return_url": "#"},
+        "he",
+    ),
     Variant(
         "form-post",
         "oauth/form_post.html",
@@ -278,4 +295,5 @@ VARIANTS = (
     Variant("home", "web/home.html", HOME),
     Variant("home-user", "web/home.html", {**HOME, "user": ALICE}),
     Variant("home-de", "web/home.html", {**HOME, "user": LONG}, "de"),
+    Variant("home-apps", "web/home.html", {**HOME, "user": ALICE, "applications": APPLICATIONS}),
 )

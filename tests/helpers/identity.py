@@ -14,7 +14,8 @@ from idp.core.clock import now
 from idp.core.crypto import Sealer, SecretRing
 from idp.core.events import Event
 from idp.core.randomness import new_id
-from idp.core.settings import PasswordSettings, Settings
+from idp.core.setting_sections import PasswordSettings
+from idp.core.settings import Settings
 from idp.identity.access.roles import Roles
 from idp.identity.consents.consents import Consents
 from idp.identity.credentials.passwords import Passwords
@@ -22,6 +23,7 @@ from idp.identity.credentials.totp import Totp
 from idp.identity.directory.users import User, Users
 from idp.identity.sessions.sessions import Sessions
 from idp.services.audit import AuditTrail
+from idp.services.outbox import Outbox
 from idp.storage.db import Base, database_url, db, engine_options, prepare_engine, reading, transaction
 from idp.storage.tables import ClientRow, TokenFamily
 from tests.helpers.backends import Backend
@@ -133,7 +135,7 @@ def open_house(backend: Backend, **overrides: Any) -> Iterator[House]:
                 Totp(Sealer([b"k" * 32]), audit),
                 Roles(audit),
                 Consents(audit),
-                Sessions(settings, audit),
+                Sessions(settings, audit, Outbox()),
             )
         finally:
             empty_tables()

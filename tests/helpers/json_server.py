@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from idp.core.fetch import Fetcher
-from idp.core.settings import Fetch
+from idp.core.setting_sections import Fetch
 from tests.helpers.certificates import Certificate
 
 DOCUMENT: dict[str, Any] = {"keys": []}

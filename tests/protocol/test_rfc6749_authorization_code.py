@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from idp.core.settings import Lifetimes
+from idp.core.setting_sections import Lifetimes
 from tests.helpers.browser import Browser, Person
 from tests.helpers.relying_party import CALLBACK, RelyingParty
 from tests.helpers.server import Server

@@ -19,7 +19,7 @@ from idp.app import create_app
 from idp.core.clock import now
 from idp.core.errors import Unavailable
 from idp.core.events import Event
-from idp.core.settings import Throttle as ThrottleSettings
+from idp.core.setting_sections import Throttle as ThrottleSettings
 from idp.core.settings import load_settings
 from idp.services.limits.throttle import Throttle
 from idp.storage.db import reading

@@ -8,7 +8,7 @@ import pytest
 from idp.cli.application import running_provider
 from idp.core.clock import now
 from idp.core.events import Event
-from idp.core.settings import PasswordSettings
+from idp.core.setting_sections import PasswordSettings
 from idp.engine.tokens import Target
 from idp.identity.credentials.password_policy import Violation, check
 from idp.services.audit import trail

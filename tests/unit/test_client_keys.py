@@ -12,7 +12,7 @@ from joserfc.jwk import ECKey, KeySet, OctKey
 from idp.core.crypto import b64url
 from idp.core.errors import Invalid
 from idp.core.fetch import Fetcher
-from idp.core.settings import Fetch
+from idp.core.setting_sections import Fetch
 from idp.identity.clients import published_keys
 from idp.identity.clients.public_keys import MAX_KEYS, check_jwks, key_set, usable_keys
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from idp.core.fetch import Fetcher, FetchError
-from idp.core.settings import Fetch
+from idp.core.setting_sections import Fetch
 from tests.helpers.certificates import loopback_certificate
 from tests.helpers.json_server import DOCUMENT, Web, json_server
 

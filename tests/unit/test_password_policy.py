@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idp.core.errors import Invalid
-from idp.core.settings import PasswordSettings
+from idp.core.setting_sections import PasswordSettings
 from idp.identity.credentials.password_policy import check, common_passwords, normalize
 
 DEFAULTS = PasswordSettings()

@@ -15,7 +15,7 @@ from idp.core.clock import now
 from idp.core.crypto import SecretRing
 from idp.core.errors import Invalid, NotFound, Unavailable
 from idp.core.events import Event
-from idp.core.settings import PasswordSettings
+from idp.core.setting_sections import PasswordSettings
 from idp.identity.credentials import passwords as module
 from idp.identity.credentials.passwords import Passwords, WeakPassword
 from idp.storage.db import reading, transaction

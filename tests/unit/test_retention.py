@@ -10,10 +10,11 @@ from sqlalchemy import event, insert
 from idp.core.clock import now
 from idp.core.events import Event
 from idp.core.randomness import new_id
-from idp.core.settings import Retention as RetentionSettings
-from idp.core.settings import Throttle as ThrottleSettings
+from idp.core.setting_sections import Retention as RetentionSettings
+from idp.core.setting_sections import Throttle as ThrottleSettings
 from idp.engine.lifecycle.retention import Retention
 from idp.services.limits.throttle import Throttle
+from idp.services.outbox import Outbox
 from idp.storage import batches
 from idp.storage.db import db, transaction
 from idp.storage.tables import AuditEvent, SessionRow, ThrottleRow, TokenFamily
@@ -36,9 +37,8 @@ def house(database: Backend) -> Iterator[House]:
 
 
 def retention(house: House, **settings: int) -> Retention:
-    return Retention(
-        RetentionSettings(**settings), house.sessions, Throttle(ThrottleSettings()), house.audit, stores=()
-    )
+    throttle = Throttle(ThrottleSettings())
+    return Retention(RetentionSettings(**settings), house.sessions, throttle, house.audit, Outbox(), stores=())
 
 
 def events_aged(*days: int) -> None:

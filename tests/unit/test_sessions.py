@@ -13,7 +13,7 @@ from idp.core.clock import now
 from idp.core.crypto import sha256_hex
 from idp.core.errors import Conflict, NotFound
 from idp.core.events import Event
-from idp.core.settings import Lifetimes
+from idp.core.setting_sections import Lifetimes
 from idp.identity.sessions.sessions import Session
 from idp.storage.db import reading, transaction
 from idp.storage.tables import SessionRow

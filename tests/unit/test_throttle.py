@@ -12,7 +12,7 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from idp.core.clock import now
-from idp.core.settings import Throttle as ThrottleSettings
+from idp.core.setting_sections import Throttle as ThrottleSettings
 from idp.services.limits.addresses import address_group
 from idp.services.limits.throttle import Throttle, Verdict, unknown_account
 from idp.storage.db import reading, transaction

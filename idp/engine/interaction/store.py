@@ -9,7 +9,7 @@ import orjson
 from idp.core.clock import now
 from idp.core.crypto import constant_time_equal, sha256_hex
 from idp.core.randomness import new_token
-from idp.core.settings import Lifetimes
+from idp.core.setting_sections import Lifetimes
 from idp.engine.interaction.record import (
     Failure,
     FirstFactor,

@@ -6,7 +6,7 @@ from typing import Final, cast
 
 from sqlalchemy import Table
 
-from idp.core.settings import Retention as RetentionSettings
+from idp.core.setting_sections import Retention as RetentionSettings
 from idp.identity.sessions.sessions import Sessions
 from idp.services.audit import AuditTrail
 from idp.services.limits.throttle import Throttle

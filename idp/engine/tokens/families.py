@@ -11,7 +11,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.exc import IntegrityError
 
 from idp.core.clock import now
-from idp.core.settings import Lifetimes
+from idp.core.setting_sections import Lifetimes
 from idp.engine.tokens.authorization import Authorization
 from idp.engine.tokens.errors import CodeReused, InvalidGrant
 from idp.identity.families import revoke_families

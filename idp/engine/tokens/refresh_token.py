@@ -13,7 +13,7 @@ from enum import Enum, auto
 
 from idp.core.clock import now
 from idp.core.crypto import SecretRing, b64url, unb64url
-from idp.core.settings import Lifetimes
+from idp.core.setting_sections import Lifetimes
 from idp.engine.tokens.families import Families, Family
 
 _PURPOSE = "refresh-token"

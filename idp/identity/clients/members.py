@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
 
-from idp.core.settings import EncryptionAlgorithm, SigningAlgorithm
+from idp.core.setting_sections import EncryptionAlgorithm, SigningAlgorithm
 from idp.services.keys.jwe import ContentEncryption, KeyManagement
 
 AuthMethod = Literal["client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "none"]

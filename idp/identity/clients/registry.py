@@ -254,6 +254,11 @@ class ClientRegistry:
             raise NotFound("there is no such client")
         return client
 
+    def first_party(self, limit: int) -> Sequence[Client]:
+        """Up to `limit` clients of the operator's own, which need no consent."""
+        with reading() as connection:
+            return rows.first_party_clients(connection, limit, self._vault)
+
     def list(self, limit: int = 100, after: str | None = None) -> list[Client]:
         """Up to `limit` clients in the order of their identifiers, beginning behind `after`."""
         with reading() as connection:

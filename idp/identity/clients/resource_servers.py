@@ -12,7 +12,7 @@ from idp.core.clock import now
 from idp.core.errors import Conflict, Invalid, NotFound
 from idp.core.events import Event
 from idp.core.scopes import SCOPE_TOKEN, STANDARD_SCOPES
-from idp.core.settings import SigningAlgorithm
+from idp.core.setting_sections import SigningAlgorithm
 from idp.identity.clients.metadata import check_line
 from idp.identity.clients.resource_indicators import canonical_resource, check_resource, equivalent_resources
 from idp.identity.clients.signing import check_signing_alg

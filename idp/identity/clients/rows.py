@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, false, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, delete, false, insert, select, update
 
 from idp.core.clock import now
 from idp.identity.clients.client import Client
@@ -50,6 +50,16 @@ def page_of_clients(connection: Connection, limit: int, after: str | None, vault
     identifiers = select(ClientRow.client_id).order_by(ClientRow.client_id).limit(limit)
     if after is not None:
         identifiers = identifiers.where(ClientRow.client_id > after)
+    return _clients(connection, identifiers, vault)
+
+
+def first_party_clients(connection: Connection, limit: int, vault: SecretVault) -> list[Client]:
+    """Up to `limit` enabled clients that need no consent."""
+    own = select(ClientRow.client_id).where(ClientRow.skip_consent, ClientRow.is_enabled)
+    return _clients(connection, own.order_by(ClientRow.client_id).limit(limit), vault)
+
+
+def _clients(connection: Connection, identifiers: Select[str], vault: SecretVault) -> list[Client]:
     statement = _WITH_SECRETS.where(ClientRow.client_id.in_(identifiers))
     groups: dict[str, list[Row[Any]]] = {}
     for row in connection.execute(statement.order_by(ClientRow.client_id, *_NEWEST_FIRST)):

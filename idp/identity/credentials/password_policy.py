@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from idp.core.errors import Invalid
-from idp.core.settings import PasswordSettings
+from idp.core.setting_sections import PasswordSettings
 
 LONGEST_INPUT: Final = 4096
 """Code points before normalization. Beyond this nothing is computed: normalizing can be made slow."""

@@ -19,7 +19,7 @@ from idp.core.clock import now
 from idp.core.crypto import DerivedKey, SecretRing
 from idp.core.errors import Invalid, NotFound, Unavailable
 from idp.core.events import Event
-from idp.core.settings import PasswordSettings
+from idp.core.setting_sections import PasswordSettings
 from idp.identity.credentials.password_policy import Violation, check, normalize
 from idp.identity.locks import credential_version, lock_user
 from idp.services.audit import AuditTrail

@@ -7,8 +7,14 @@ SUPPORTED = ("none", "login", "consent", "select_account")
 
 
 def check(draft: Draft) -> None:
-    """Raises InvalidRequest if `none` comes with anything else; ignores values that we do not know."""
+    """Raises InvalidRequest if `none` comes with anything else, and for values that are not supported.
+
+    Initiating User Registration via OpenID Connect §4.1 wants the latter: whoever sends `create` has to know that
+    nobody can register here.
+    """
     values = set(draft.params.get("prompt", "").split())
+    if unsupported := values.difference(SUPPORTED):
+        raise InvalidRequest(f"prompt has the unsupported value {min(unsupported)[:40]}")
     if "none" in values and len(values) > 1:
         raise InvalidRequest("prompt=none cannot be combined with other values")
-    draft.prompts = frozenset(values & set(SUPPORTED))
+    draft.prompts = frozenset(values)

@@ -22,7 +22,8 @@ from idp.core.clock import now as current_time
 from idp.core.crypto import Sealer
 from idp.core.errors import Conflict, NotFound
 from idp.core.events import Event
-from idp.core.settings import KeyAlgorithm, Settings
+from idp.core.setting_sections import KeyAlgorithm
+from idp.core.settings import Settings
 from idp.services.audit import AuditTrail
 from idp.services.keys.signer import ENCRYPTION_ALGORITHMS, GeneratedKey, generate_key
 from idp.storage.db import reading, transaction

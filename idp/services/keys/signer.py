@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from idp.core.settings import EncryptionAlgorithm, KeyAlgorithm
+from idp.core.setting_sections import EncryptionAlgorithm, KeyAlgorithm
 
 ENCRYPTION_ALGORITHMS: tuple[str, ...] = get_args(EncryptionAlgorithm)
 PrivateKey = RSAPrivateKey | ec.EllipticCurvePrivateKey | Ed25519PrivateKey

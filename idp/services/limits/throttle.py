@@ -18,7 +18,7 @@ from typing import cast
 from sqlalchemy import Connection, Table, Update, bindparam, case, delete, null, or_, select, update
 
 from idp.core.clock import now
-from idp.core.settings import Throttle as ThrottleSettings
+from idp.core.setting_sections import Throttle as ThrottleSettings
 from idp.services.limits.addresses import address_group
 from idp.services.limits.counter import Counter
 from idp.storage.batches import delete_in_batches

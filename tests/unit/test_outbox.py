@@ -1,0 +1,166 @@
+"""Messages wait until they are delivered: how long, for whom, and what becomes of them."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+
+from idp.core.clock import now
+from idp.core.errors import NotFound, Unavailable
+from idp.core.events import Event
+from idp.services.outbox import Courier, Dropped, Message, NotDelivered, Outbox
+from idp.services.outbox.outbox import BACKOFF, LEASE, MOST_REFUSALS
+from idp.storage.db import transaction
+from tests.helpers.backends import Backend, fresh_backend
+from tests.helpers.identity import House, open_house
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+KIND = "greeting"
+
+
+@pytest.fixture(scope="module")
+def database(backend_name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
+    with fresh_backend(backend_name, tmp_path_factory.mktemp("database")) as fresh:
+        yield fresh
+
+
+@pytest.fixture
+def house(database: Backend) -> Iterator[House]:
+    with open_house(database) as house:
+        yield house
+
+
+@pytest.fixture
+def outbox(house: House) -> Outbox:
+    return Outbox()
+
+
+def at(moment: datetime) -> time_machine.travel:
+    return time_machine.travel(moment, tick=False)
+
+
+def courier(house: House, outbox: Outbox, send: Callable[[Message], None]) -> Courier:
+    return Courier(outbox, house.audit, {KIND: lambda message: lambda: send(message)})
+
+
+def fails(*, is_refusal: bool) -> Callable[[Message], None]:
+    def send(_message: Message) -> None:
+        raise NotDelivered("not today", is_refusal=is_refusal)
+
+    return send
+
+
+def only(outbox: Outbox) -> Message:
+    (message,) = outbox.list(10)
+    return message
+
+
+def test_what_is_rolled_back_was_never_said(outbox: Outbox) -> None:
+    def decide() -> None:
+        with transaction():
+            outbox.put(KIND, [("ann", {})])
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        decide()
+    assert outbox.claim(10) == []
+
+
+def test_a_claimed_message_is_nobody_elses_until_the_lease_ends(outbox: Outbox) -> None:
+    with at(START):
+        outbox.put(KIND, [("ann", {"n": 1})])
+        (message,) = outbox.claim(10)
+        assert (message.recipient, message.payload, message.attempts) == ("ann", {"n": 1}, 1)
+    with at(START + LEASE - timedelta(seconds=1)):
+        assert outbox.claim(10) == []
+    with at(START + LEASE):
+        assert [again.attempts for again in outbox.claim(10)] == [2], "the courier died on its way"
+
+
+def test_the_waits_grow_and_end(house: House, outbox: Outbox) -> None:
+    moment = START
+    with at(moment):
+        outbox.put(KIND, [("ann", {})])
+    for wait in BACKOFF:
+        with at(moment):
+            assert courier(house, outbox, fails(is_refusal=False)).deliver() == {"postponed": 1}
+            assert only(outbox).next_attempt_at == moment + wait
+        with at(moment + wait - timedelta(seconds=1)):
+            assert courier(house, outbox, fails(is_refusal=False)).deliver() == {}
+        moment += wait
+    with at(moment):
+        assert courier(house, outbox, fails(is_refusal=False)).deliver() == {"failed": 1}
+    message = only(outbox)
+    assert (message.state, message.attempts, message.next_attempt_at) == ("failed", len(BACKOFF) + 1, None)
+    assert message.last_error == "not today"
+    assert len(house.events(Event.MESSAGE_FAILED)) == 1
+
+
+def test_who_refuses_is_asked_less_often(house: House, outbox: Outbox) -> None:
+    moment = START
+    with at(moment):
+        outbox.put(KIND, [("ann", {})])
+    outcomes = []
+    for wait in BACKOFF[:MOST_REFUSALS]:
+        with at(moment):
+            outcomes.append(courier(house, outbox, fails(is_refusal=True)).deliver())
+        moment += wait
+    assert outcomes == [{"postponed": 1}] * (MOST_REFUSALS - 1) + [{"failed": 1}]
+    with at(moment):
+        outbox.retry(only(outbox).id)
+        assert courier(house, outbox, lambda _message: None).deliver() == {"delivered": 1}
+        with pytest.raises(NotFound):
+            outbox.retry(only(outbox).id)
+
+
+def test_a_fault_of_ours_holds_up_no_other_message(house: House, outbox: Outbox) -> None:
+    def prepare(message: Message) -> Callable[[], None]:
+        if message.recipient == "dropped":
+            raise Dropped("gone")
+        if message.recipient == "unprepared":
+            raise ZeroDivisionError
+        return lambda: 1 / 0 if message.recipient == "unsent" else None  # type: ignore[return-value]
+
+    outbox.put(KIND, [(name, {}) for name in ("dropped", "unprepared", "unsent", "fine")])
+    outbox.put("of another release", [("later", {})])
+    counts = Courier(outbox, house.audit, {KIND: prepare}).deliver()
+    assert counts == {"dropped": 1, "postponed": 3, "delivered": 1}
+    states = {message.recipient: message.state for message in outbox.list(10)}
+    assert states["fine"] == "delivered"
+
+
+def test_when_the_database_is_away_nothing_counts_as_refused(house: House, outbox: Outbox) -> None:
+    def prepare(_message: Message) -> Callable[[], None]:
+        raise Unavailable("the database is not available")
+
+    outbox.put(KIND, [("ann", {})])
+    with pytest.raises(Unavailable):
+        Courier(outbox, house.audit, {KIND: prepare}).deliver()
+    assert (only(outbox).state, only(outbox).last_error) == ("waiting", None)
+
+
+def test_couriers_side_by_side_share_the_work(house: House, outbox: Outbox) -> None:
+    outbox.put(KIND, [(str(number), {}) for number in range(60)])
+
+    def claim_some(_: int) -> list[str]:
+        with house.app.app_context():
+            return [message.recipient for message in outbox.claim(10)]
+
+    with ThreadPoolExecutor(4) as pool:
+        claimed = [name for names in pool.map(claim_some, range(12)) for name in names]
+    assert len(claimed) == len(set(claimed))
+    while more := outbox.claim(10):
+        claimed += [message.recipient for message in more]
+    assert sorted(claimed, key=int) == [str(number) for number in range(60)]
+
+
+def test_settled_messages_are_purged_and_waiting_ones_are_not(outbox: Outbox) -> None:
+    outbox.put(KIND, [("settled", {}), ("waiting", {})])
+    for message in outbox.claim(10):
+        if message.recipient == "settled":
+            outbox.delivered(message)
+    assert outbox.purge(now() - timedelta(days=1)) == 0
+    assert outbox.purge(now() + timedelta(days=1)) == 1
+    assert only(outbox).recipient == "waiting"
