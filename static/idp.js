@@ -32,8 +32,10 @@ for (const menu of document.querySelectorAll("details[data-dismiss]")) {
 
 // Signed out everywhere, then back to the app: as soon as every frame has loaded, and at the latest after a while.
 for (const onward of document.querySelectorAll("[data-onward]")) {
-  const frames = [...document.querySelectorAll("iframe.front-channel")];
-  const loaded = frames.map((frame) => new Promise((done) => frame.addEventListener("load", done, { once: true })));
+  const loaded = new Promise((done) => {
+    if (document.readyState === "complete") done();
+    else window.addEventListener("load", done, { once: true });
+  });
   const patience = new Promise((done) => setTimeout(done, 4000));
-  Promise.race([Promise.all(loaded), patience]).then(() => window.location.replace(onward.href));
+  Promise.race([loaded, patience]).then(() => window.location.replace(onward.href));
 }

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from idp.cli.application import running_provider
+from idp.cli.client_options import members_of, shared_options
 from idp.cli.output import json_option, print_fields, print_json, print_table
 from idp.cli.registration import not_blank, require_change, warn_of_unknown
 from idp.core.errors import Invalid, NotFound
@@ -45,6 +46,7 @@ def client_group() -> None:
               help="Take the secret from this file instead of having one made.")  # fmt: skip
 @click.option("--skip-consent", is_flag=True, help="An application of your own: users are not asked.")
 @click.option("--no-pkce", is_flag=True, help="Do not require PKCE of this confidential client.")
+@shared_options
 @json_option
 def create(
     name: str,
@@ -64,6 +66,7 @@ def create(
     skip_consent: bool,
     no_pkce: bool,
     as_json: bool,
+    **shared: Any,
 ) -> None:
     """Register a client. Its secret is printed once and never again."""
     if public and auth_method not in (None, "none"):
@@ -81,6 +84,7 @@ def create(
             "jwks": _json(jwks),
             "jwks_uri": jwks_uri,
             "id_token_signed_response_alg": id_token_alg,
+            **members_of(shared),
         }
     )
     with running_provider() as provider:
@@ -114,9 +118,7 @@ def create(
 @click.option("--jwks-uri", help="Where it publishes its keys; replaces its jwks.")
 @click.option("--id-token-alg", type=click.Choice(SIGNATURE_ALGORITHMS), help="Algorithm of its ID tokens.")
 @click.option("--userinfo-alg", type=click.Choice(SIGNATURE_ALGORITHMS), help="Algorithm of signed UserInfo answers.")
-@click.option("--home-page", help="Where 'Back to …' leads.")
-@click.option("--privacy-policy", help="Linked from the consent page.")
-@click.option("--terms-of-service", help="Linked from the consent page.")
+@shared_options
 @click.option("--clear", multiple=True, metavar="MEMBER", help="Remove a member of the metadata, such as scope.")
 @click.option("--consent/--skip-consent", "asks_for_consent", default=None, help="Whether users are asked.")
 @click.option("--pkce/--no-pkce", "require_pkce", default=None, help="Whether PKCE is required.")
@@ -236,30 +238,16 @@ def find_client(provider: Provider, client_id: str) -> Client:
     return client
 
 
-_MEMBERS = {
-    "name": "client_name",
-    "logout_uris": "post_logout_redirect_uris",
-    "auth_method": "token_endpoint_auth_method",
-    "id_token_alg": "id_token_signed_response_alg",
-    "userinfo_alg": "userinfo_signed_response_alg",
-    "home_page": "client_uri",
-    "privacy_policy": "policy_uri",
-    "terms_of_service": "tos_uri",
-}
-"""Options whose name is not that of the member they set."""
-
-
 def _changed(values: dict[str, Any], changes: dict[str, Any], clear: tuple[str, ...]) -> dict[str, Any] | None:
     """Client metadata with the changes that were asked for; None if none was."""
-    given = {name: value for name, value in changes.items() if value not in (None, ())}
+    given = members_of(changes)
     if not given and not clear:
         return None
     for member in clear:
         if member.partition("#")[0] not in ClientMetadata.model_fields:
             raise click.BadParameter(f"there is no member '{member}'", param_hint="--clear")
         values.pop(member, None)
-    for name, value in given.items():
-        member = _MEMBERS.get(name, name)
+    for member, value in given.items():
         if member == "scope":
             value = " ".join(value)
         elif member == "jwks":

@@ -1,4 +1,4 @@
-"""`idp keys`: signing keys and their rotation."""
+"""`idp keys`: our keys and their rotation."""
 
 from typing import get_args
 
@@ -7,19 +7,21 @@ import click
 from idp.cli.application import running_provider
 from idp.cli.output import json_option, print_json, print_table
 from idp.core.errors import Conflict, NotFound
-from idp.core.setting_sections import SigningAlgorithm
+from idp.core.setting_sections import EncryptionAlgorithm, KeyAlgorithm, SigningAlgorithm
 from idp.services.keys.reseal import reseal as resealed
+
+_ALGORITHMS = (*get_args(SigningAlgorithm), *get_args(EncryptionAlgorithm))
 
 
 @click.group("keys")
 def keys_group() -> None:
-    """See and rotate signing keys."""
+    """See and rotate the keys that sign, and those that clients encrypt to."""
 
 
 @keys_group.command("list")
 @json_option
 def list_keys(as_json: bool) -> None:
-    """List signing keys: next, active, retiring, retired."""
+    """List keys: next, active, retiring, retired."""
     with running_provider() as provider:
         keys = provider.rotation.list_keys()
     if as_json:
@@ -32,17 +34,17 @@ def list_keys(as_json: bool) -> None:
 
 
 @keys_group.command("rotate")
-@click.option("--alg", type=click.Choice(get_args(SigningAlgorithm)), help="Only this one. Default: all.")
+@click.option("--alg", type=click.Choice(_ALGORITHMS), help="Only this one. Default: all.")
 @click.option("--force", is_flag=True, help="Even if the next key has not been published for long enough.")
-def rotate(alg: SigningAlgorithm | None, force: bool) -> None:
-    """Make the published next key sign, and publish another as next."""
+def rotate(alg: KeyAlgorithm | None, force: bool) -> None:
+    """Make the published next key sign, and publish another as next. A key to encrypt to is replaced at once."""
     with running_provider() as provider:
         try:
             active = provider.rotation.rotate(alg, force=force)
         except Conflict as error:
             raise Conflict(f"{error} (--force rotates nevertheless)") from error
         for key in active:
-            click.echo(f"{key.alg} is signed by {key.kid} now.")
+            click.echo(f"The {key.alg} key is {key.kid} now.")
 
 
 @keys_group.command("retire", short_help="Withdraw a key at once and destroy it.")
@@ -52,7 +54,7 @@ def retire(kid: str, yes: bool) -> None:
     """Withdraw a key at once and destroy it: every token it signed stops being valid."""
     with running_provider() as provider:
         if all(key.kid != kid for key in provider.rotation.list_keys()):
-            raise NotFound(f"there is no signing key '{kid}'")
+            raise NotFound(f"there is no key '{kid}'")
         if not yes:
             click.confirm(f"Destroy key {kid}? Tokens it signed become worthless", abort=True, err=True)
         provider.rotation.retire(kid)

@@ -13,17 +13,18 @@ import click
 from granian.constants import Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
+from sqlalchemy import make_url
 from werkzeug.serving import is_running_from_reloader, run_simple
 
 from idp.app import create_app
+from idp.cli.companion import worker_beside
 from idp.cli.database import warn_if_outdated
-from idp.cli.web_server import WebServer, end_with_parent, in_worker
+from idp.cli.web_server import TARGET, WebServer, end_with_parent, in_worker
 from idp.core.errors import ConfigurationError
 from idp.core.resources import resource_dir, translations_dir
-from idp.core.settings import load_settings
-from idp.storage.db import db
+from idp.core.settings import Settings, load_settings
+from idp.storage.db import database_url, db
 
-TARGET = "idp.wsgi:app"
 GRACEFUL_STOP_SECONDS = 10
 """How long a worker may finish what it is answering after SIGTERM."""
 PREDECESSOR_SECONDS = 2
@@ -41,7 +42,13 @@ _FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 @click.option("--threads", default=8, show_default=True, type=click.IntRange(1, 64), help="Threads per process.")
 @click.option("--cert", type=_FILE, help="TLS certificate chain (PEM).")
 @click.option("--key", type=_FILE, help="Its private key (PEM).")
-def serve(host: str, port: int, workers: int, threads: int, cert: Path | None, key: Path | None) -> None:
+@click.option(
+    "--worker/--no-worker", "with_worker", default=None,
+    help="Whether `idp worker` runs as a child of the server. Default: with SQLite only.",
+)  # fmt: skip
+def serve(
+    host: str, port: int, workers: int, threads: int, cert: Path | None, key: Path | None, with_worker: bool | None
+) -> None:
     """Serve the provider. SIGTERM and Ctrl-C stop it after the requests at hand."""
     if (cert is None) != (key is None):
         raise click.UsageError("--cert and --key belong together.")
@@ -69,7 +76,8 @@ def serve(host: str, port: int, workers: int, threads: int, cert: Path | None, k
         respawn_failed_workers=True,
         workers_kill_timeout=GRACEFUL_STOP_SECONDS,
     )
-    server.serve(target_loader=loader, wrap_loader=False)
+    with worker_beside(_is_sqlite(settings) if with_worker is None else with_worker):
+        server.serve(target_loader=loader, wrap_loader=False)
 
 
 @click.command()
@@ -112,6 +120,10 @@ def _preloaded() -> Callable[[], Any] | None:
     with application.app_context():
         db.engine.dispose()
     return in_worker(application)
+
+
+def _is_sqlite(settings: Settings) -> bool:
+    return make_url(database_url(settings)).get_backend_name() == "sqlite"
 
 
 def _address(host: str) -> str:

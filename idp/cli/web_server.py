@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 from granian.server.mp import MPServer
 
+TARGET = "idp.wsgi:app"
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 10.0
 """Before a worker is replaced: doubled each time that one has died young, up to this."""
@@ -92,19 +93,26 @@ def in_worker(application: Application) -> Callable[[], Application]:
     os.register_at_fork(before=_hold_signals, after_in_parent=_let_signals_in)
 
     def load() -> Application:
-        # Not the main process's handlers: until the worker installs its own, a signal simply ends it.
-        for name in _STOP_SIGNALS:
-            signal.signal(name, signal.SIG_DFL)
-        _let_signals_in()
-        # Ctrl-C goes to the main process alone, which passes it on once: a second signal in the middle of the
-        # first one's handling would lock the worker up.
-        os.setpgid(0, 0)
-        end_with_parent()
-        if os.getppid() != main_process:
-            sys.exit(1)
+        settle_in(main_process)
         return application
 
     return load
+
+
+def settle_in(main_process: int) -> None:
+    """In a child of the main process, first of all: it has signals of its own, and does not outlive its parent."""
+    # Not the main process's handlers: until the child installs its own, a signal simply ends it.
+    for name in _STOP_SIGNALS:
+        signal.signal(name, signal.SIG_DFL)
+    if sys.platform == "win32":
+        return
+    _let_signals_in()
+    # Ctrl-C goes to the main process alone, which passes it on once: a second signal in the middle of the
+    # first one's handling would lock a web worker up, and a child that had ended by itself would look crashed.
+    os.setpgid(0, 0)
+    end_with_parent()
+    if os.getppid() != main_process:
+        sys.exit(1)
 
 
 def end_with_parent() -> None:

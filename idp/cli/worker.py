@@ -7,6 +7,7 @@ from collections.abc import Callable
 from types import FrameType
 
 import click
+from flask import Flask
 
 from idp.app import create_app
 from idp.cli.database import require_current
@@ -20,34 +21,39 @@ from idp.web.provider import Provider, current_provider
 
 DELIVERY_SECONDS = 1.0
 """Between two looks into the outbox."""
+INTERVAL_SECONDS = 60
+"""Between two rounds of maintenance."""
 _LEASE_INTERVALS = 3
 """After so many silent intervals another worker takes over."""
 
 
 @click.command()
-@click.option("--interval", default=60, show_default=True, type=click.IntRange(1, 86400), help="Seconds between runs.")
+@click.option(
+    "--interval", default=INTERVAL_SECONDS, show_default=True, type=click.IntRange(1, 86400),
+    help="Seconds between rounds of maintenance; messages are looked for each second.",
+)  # fmt: skip
 @click.option("--once", is_flag=True, help="Run once and end.")
 def worker(interval: int, once: bool) -> None:
     """Deliver messages, rotate keys, delete what has expired. Several may run beside one another."""
-    stopping = threading.Event()
+    application = create_app(load_settings(), tolerate_demo_accounts=True)
+    if once:
+        _work_once(application, interval)
+    else:
+        work(application, interval, threading.Event())
+
+
+def work(application: Flask, interval: int, stopping: threading.Event) -> None:
+    """Work until a signal comes, or `stopping` is set; `interval` in seconds."""
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         stopping.set()
 
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, stop)
-    settings = load_settings()
-    with create_app(settings, tolerate_demo_accounts=True).app_context():
+    with application.app_context():
         provider = current_provider()
-        seconds = max(_LEASE_INTERVALS * interval, 30)
-        if once:
-            require_current(db.engine)
-            with leased(provider, seconds) as lease:
-                reports = (_run(provider, lease), _deliver(provider))
-                _say("; ".join(filter(None, reports)) or "Nothing to do.")
-            return
         _say(f"Maintenance every {interval} s.")
-        with leased(provider, seconds) as lease:
+        with leased(provider, _lease_seconds(interval)) as lease:
             next_maintenance = time.monotonic()
             while not stopping.is_set():
                 if time.monotonic() >= next_maintenance:
@@ -56,6 +62,19 @@ def worker(interval: int, once: bool) -> None:
                 _attempt(lambda: _deliver(provider))
                 stopping.wait(min(DELIVERY_SECONDS, interval))
         _say("Stopped.")
+
+
+def _work_once(application: Flask, interval: int) -> None:
+    with application.app_context():
+        provider = current_provider()
+        require_current(db.engine)
+        with leased(provider, _lease_seconds(interval)) as lease:
+            reports = (_run(provider, lease), _deliver(provider))
+            _say("; ".join(filter(None, reports)) or "Nothing to do.")
+
+
+def _lease_seconds(interval: int) -> int:
+    return max(_LEASE_INTERVALS * interval, 30)
 
 
 def _attempt(task: Callable[[], str]) -> None:

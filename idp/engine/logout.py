@@ -44,7 +44,8 @@ class BackChannelLogout:
         def send() -> None:
             try:
                 # §2.4: encrypted like the client's ID tokens, which may need a look at its keys.
-                self._fetcher.post_form(uri, {"logout_token": self._encryption.of_id_token(client, token)})
+                sent = self._encryption.of_logout_token(client, token, self._issuer)
+                self._fetcher.post_form(uri, {"logout_token": sent})
             except (FetchError, NoEncryptionKey) as error:
                 raise NotDelivered(str(error), is_refusal=isinstance(error, FetchRefused)) from error
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from flask import Response, g
+from flask import Response, after_this_request, g
 
 from idp.core.crypto import sha256_hex
 from idp.core.randomness import new_token
@@ -52,8 +52,7 @@ def send_session(response: Response, new: NewSession) -> None:
     settings = provider.settings
     set_cookie(response, settings, SESSION, new.token, settings.lifetimes.session_absolute)
     if settings.features.session_management:
-        lifetime = settings.lifetimes.session_absolute
-        set_cookie(response, settings, BROWSER_STATE, new_token(128), lifetime, for_frames=True)
+        _send_browser_state(response, new_token(128))
     accounts = read_accounts(settings, provider.secrets)
     write_accounts(response, settings, provider.secrets, (new.session.user_id, *accounts))
     g.browser_session = new.session
@@ -66,6 +65,26 @@ def forget_session(response: Response) -> None:
     if settings.features.session_management:
         set_cookie(response, settings, BROWSER_STATE, "", 0, for_frames=True)
     g.browser_session = None
+
+
+def browser_state() -> str:
+    """What applications may watch, salted and hashed; made during this request if the session is older than that."""
+    state = read_cookie(current_provider().settings, BROWSER_STATE)
+    if state is not None:
+        return state
+    made = new_token(128)
+
+    @after_this_request
+    def _send(response: Response) -> Response:
+        _send_browser_state(response, made)
+        return response
+
+    return made
+
+
+def _send_browser_state(response: Response, state: str) -> None:
+    settings = current_provider().settings
+    set_cookie(response, settings, BROWSER_STATE, state, settings.lifetimes.session_absolute, for_frames=True)
 
 
 def current_visitor() -> str | None:

@@ -68,6 +68,7 @@ class House:
                     id=family_id,
                     client_id=client_id,
                     user_id=user_id,
+                    subject=user_id,
                     session_id=session_id,
                     code_hash=family_id,
                     scopes=["openid"],

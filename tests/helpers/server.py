@@ -74,6 +74,8 @@ class Server:
     workers: int = 1
     process: "subprocess.Popen[bytes] | None" = None
     certificate: Certificate | None = None
+    with_worker: bool = False
+    """Starts `idp worker` as its child; a process more for each server takes minutes in all."""
 
     @property
     def issuer(self) -> str:
@@ -109,7 +111,7 @@ class Server:
     def start(self) -> None:
         """Start the process and wait for /readyz. Raises StartError."""
         command = [sys.executable, "-m", _program(), "serve", "--host", "127.0.0.1", "--port", str(self.port)]
-        command += ["--workers", str(self.workers)]
+        command += ["--workers", str(self.workers), "--worker" if self.with_worker else "--no-worker"]
         if self.certificate is not None:
             command += ["--cert", str(self.certificate.certificate), "--key", str(self.certificate.key)]
         env = clean_environment(self.settings)

@@ -41,6 +41,12 @@ def careful_server(_special_servers: SpecialServers) -> Server:
 
 
 @pytest.fixture
+def watched_server(_special_servers: SpecialServers) -> Server:
+    """A shared server whose session state applications can watch."""
+    return _special_servers("watched", SQLITE, IDP_FEATURES__SESSION_MANAGEMENT="true")
+
+
+@pytest.fixture
 def two_workers(request: pytest.FixtureRequest, _special_servers: SpecialServers) -> Server:
     """A shared server of two processes."""
     return _special_servers("two_workers", _chosen(request), workers=2)

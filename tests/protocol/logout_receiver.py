@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
@@ -13,6 +14,9 @@ class LogoutReceiver:
     def __init__(self, uri: str) -> None:
         self.uri = uri
         self.status = 200
+        self.body = b""
+        self.seconds = 0.0
+        """How long it thinks before it answers."""
         self.forms: list[dict[str, list[str]]] = []
         self.content_types: list[str] = []
 
@@ -31,11 +35,14 @@ def logout_receiver() -> Iterator[LogoutReceiver]:
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
             receiver.forms.append(parse_qs(body, strict_parsing=True))
             receiver.content_types.append(self.headers["Content-Type"])
+            time.sleep(receiver.seconds)
             self.send_response(receiver.status)
-            self.send_header("Content-Length", "0")
+            self.send_header("Content-Length", str(len(receiver.body)))
             if receiver.status == 302:
                 self.send_header("Location", receiver.uri)
             self.end_headers()
+            with contextlib.suppress(OSError):
+                self.wfile.write(receiver.body)
 
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""

@@ -2,18 +2,29 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
+from jwcrypto import jwe, jwk
+from sqlalchemy import update
 
+from idp.core.clock import now
+from idp.core.errors import Invalid
+from idp.storage.db import transaction
+from idp.storage.tables import OutboxMessage
+from tests.helpers.backends import SQLITE, fresh_backend
 from tests.helpers.browser import Browser, Person
+from tests.helpers.processes import free_port
 from tests.helpers.relying_party import RelyingParty
-from tests.helpers.server import Server
+from tests.helpers.server import Server, prepared_server
 from tests.protocol.expectations import on_each_backend
 from tests.protocol.happenings import change_password, deactivate, end_the_session
 from tests.protocol.logout_receiver import LogoutReceiver, logout_receiver
 
+NEW_PASSWORD = "another quiet river bends"
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
 
@@ -76,8 +87,9 @@ def test_a_logout_token_is_posted(
 
 
 def messages(server: Server, party: RelyingParty) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = server.cli("message", "list", "--client", party.client_id)
-    return found
+    """What `idp message list` shows, without a process for it."""
+    with server.administrator.provider() as provider:
+        return [asdict(message) for message in provider.outbox.list(50, recipient=party.client_id)]
 
 
 @pytest.mark.parametrize("happening", [end_the_session, deactivate, change_password])
@@ -138,6 +150,40 @@ def test_the_algorithm_is_that_of_the_client_s_id_tokens(
     verified(party, receiver.tokens[0])
 
 
+def test_a_pairwise_client_knows_whom_it_is_about(
+    server: Server, receiver: LogoutReceiver, browser: Browser, person: Person
+) -> None:
+    party = server.create_client(backchannel_logout_uri=receiver.uri, subject_type="pairwise")
+    tokens = party.tokens(browser, person)
+    log_out(server, party, browser, tokens)
+    (token,) = receiver.tokens
+    assert verified(party, token)["sub"] == tokens["claims"]["sub"] != person.id
+
+
+@pytest.mark.parametrize("alg", ["RSA-OAEP-256", "ECDH-ES"])
+def test_it_is_encrypted_like_the_client_s_id_tokens(
+    server: Server, receiver: LogoutReceiver, browser: Browser, person: Person, alg: str
+) -> None:
+    """§2.4: signed, then encrypted, with the issuer in the header as well."""
+    shape = {"kty": "RSA", "size": 2048} if alg.startswith("RSA") else {"kty": "EC", "crv": "P-256"}
+    key = jwk.JWK.generate(**shape, kid="mine", use="enc")
+    party = server.create_client(
+        backchannel_logout_uri=receiver.uri,
+        id_token_encrypted_response_alg=alg,
+        jwks={"keys": [key.export_public(as_dict=True)]},
+    )
+    request, callback = party.sign_in(browser, person)
+    assert party.exchange(request, callback).status_code == 200
+    end_the_session(server, person)
+    deliver(server)
+    (token,) = receiver.tokens
+    nested = jwe.JWE()
+    nested.deserialize(token, key)
+    header = nested.jose_header
+    assert (header["iss"], header["cty"], header["alg"]) == (party.issuer, "JWT", alg)
+    verified(party, nested.payload.decode())
+
+
 @on_each_backend
 @pytest.mark.parametrize("status", [400, 404, 500, 503, 302])
 def test_what_does_not_arrive_is_tried_again(
@@ -158,6 +204,122 @@ def test_what_does_not_arrive_is_tried_again(
     assert verified(party, first)["jti"] != verified(party, second)["jti"]
 
 
+def make_due(server: Server) -> None:
+    """The wait for the next attempt is over."""
+    with server.administrator.provider(), transaction() as connection:
+        connection.execute(update(OutboxMessage).where(OutboxMessage.state == "waiting").values(next_attempt_at=now()))
+
+
+def given_up_after(server: Server, party: RelyingParty) -> int:
+    """How many attempts are made when every one of them fails."""
+    while [message["state"] for message in messages(server, party)] == ["waiting"]:
+        make_due(server)
+        deliver(server)
+    (message,) = messages(server, party)
+    assert message["state"] == "failed"
+    return int(message["attempts"])
+
+
+@pytest.mark.parametrize(("status", "attempts"), [(400, 3), (404, 3), (302, 3), (500, 8), (503, 8), (408, 8), (429, 8)])
+def test_who_refuses_is_left_alone_sooner_than_who_is_ill(
+    server: Server,
+    party: RelyingParty,
+    receiver: LogoutReceiver,
+    browser: Browser,
+    person: Person,
+    status: int,
+    attempts: int,
+) -> None:
+    receiver.status = status
+    log_out(server, party, browser, party.tokens(browser, person))
+    assert given_up_after(server, party) == attempts
+    assert len(receiver.forms) == attempts
+    (event,) = server.cli("audit", "tail", "--event", "message:failed", "--client", party.client_id)
+    assert str(status) in event["details"]["reason"]
+    (message,) = server.cli("message", "list", "--state", "failed", "--client", party.client_id)
+    assert (message["attempts"], str(status) in message["last_error"]) == (attempts, True)
+    assert server.run("message", "retry", message["id"]).returncode == 0
+    receiver.status = 200
+    deliver(server)
+    assert [message["state"] for message in messages(server, party)] == ["delivered"]
+
+
+def test_nobody_there_is_tried_again(server: Server, browser: Browser, person: Person) -> None:
+    party = server.create_client(backchannel_logout_uri=f"http://127.0.0.1:{free_port()}/x")
+    log_out(server, party, browser, party.tokens(browser, person))
+    assert given_up_after(server, party) == 8
+
+
+def test_what_is_answered_beside_the_status_does_not_matter(
+    server: Server, party: RelyingParty, receiver: LogoutReceiver, browser: Browser, person: Person
+) -> None:
+    """§2.8: an error may be described in JSON; nobody here reads it."""
+    receiver.body = b'{"error": "\x00", "error_description": ' + b"x" * 100_000
+    log_out(server, party, browser, party.tokens(browser, person))
+    assert [message["state"] for message in messages(server, party)] == ["delivered"]
+
+
+def test_a_slow_client_holds_up_no_other(
+    server: Server, receiver: LogoutReceiver, browser: Browser, person: Person
+) -> None:
+    """All at once: each takes a second, together they take little more."""
+    receiver.seconds = 1
+    parties = [server.create_client(backchannel_logout_uri=receiver.uri) for _ in range(8)]
+    tokens = [party.tokens(browser, person) for party in parties]
+    browser.open(parties[0].logout_url(id_token_hint=tokens[0]["id_token"]))
+    began = time.monotonic()
+    deliver(server)
+    assert time.monotonic() - began < 4
+    assert len(receiver.forms) == 8
+
+
+def test_a_message_that_nobody_can_send_holds_up_no_other(
+    server: Server, party: RelyingParty, receiver: LogoutReceiver, browser: Browser, person: Person
+) -> None:
+    tokens = party.tokens(browser, person)
+    with server.administrator.provider() as provider:
+        provider.outbox.put("of_another_release", [(party.client_id, {})])
+    log_out(server, party, browser, tokens)
+    assert len(receiver.forms) == 1
+    assert sorted(message["state"] for message in messages(server, party)) == ["delivered", "waiting"]
+
+
+def test_a_client_without_openid_is_told_nothing(
+    server: Server, receiver: LogoutReceiver, browser: Browser, person: Person
+) -> None:
+    """It has never heard of a `sid` or a `sub`."""
+    party = server.create_client(backchannel_logout_uri=receiver.uri, scope="openid orders:read")
+    request, callback = party.sign_in(browser, person, "orders:read")
+    assert party.exchange(request, callback).status_code == 200
+    end_the_session(server, person)
+    deliver(server)
+    assert receiver.forms == []
+    assert messages(server, party) == []
+
+
+def test_revoking_a_session_from_the_command_line(
+    server: Server, party: RelyingParty, receiver: LogoutReceiver, browser: Browser, person: Person
+) -> None:
+    claims = party.tokens(browser, person)["claims"]
+    assert server.run("session", "revoke", claims["sid"]).returncode == 0
+    deliver(server)
+    assert [verified(party, token)["sid"] for token in receiver.tokens] == [claims["sid"]]
+
+
+@on_each_backend
+def test_two_workers_deliver_each_message_once(
+    server: Server, party: RelyingParty, receiver: LogoutReceiver, person: Person
+) -> None:
+    sessions = {party.tokens(server.browser(), person)["claims"]["sid"] for _ in range(30)}
+    with server.worker(), server.worker():
+        end_the_session(server, person)
+        settled_by = time.monotonic() + 30
+        while len(receiver.forms) < len(sessions) and time.monotonic() < settled_by:
+            time.sleep(0.1)
+    told = [verified(party, token)["sid"] for token in receiver.tokens]
+    assert sorted(told) == sorted(sessions)
+
+
 def test_a_client_that_is_gone_or_wants_none_any_more(
     server: Server, party: RelyingParty, receiver: LogoutReceiver, browser: Browser, person: Person
 ) -> None:
@@ -170,13 +332,45 @@ def test_a_client_that_is_gone_or_wants_none_any_more(
     assert tokens
 
 
-def test_addresses_of_the_inside_are_not_reached(server: Server, browser: Browser, person: Person) -> None:
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://169.254.169.254/latest/meta-data",
+        "https://10.0.0.1/x",
+        "https://[::ffff:169.254.169.254]/x",
+        "https://[::ffff:10.0.0.1]/x",
+        "https://[64:ff9b::a00:1]/x",
+        "https://[fd00::1]/x",
+        "https://0.0.0.0/x",
+    ],
+)
+def test_addresses_of_the_inside_are_not_reached(
+    server: Server, browser: Browser, person: Person, address: str
+) -> None:
     """DC1."""
-    for address in ("https://169.254.169.254/x", "https://10.0.0.1/x", "https://[::ffff:10.0.0.1]/x"):
-        party = server.create_client(backchannel_logout_uri=address)
-        log_out(server, party, browser, party.tokens(browser, person))
-        (message,) = messages(server, party)
-        assert "public Internet" in message["last_error"]
+    party = server.create_client(backchannel_logout_uri=address)
+    log_out(server, party, browser, party.tokens(browser, person))
+    (message,) = messages(server, party)
+    assert "public Internet" in message["last_error"]
+    assert message["state"] == "waiting"
+    assert given_up_after(server, party) == 3, "and nobody keeps trying for hours"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://2852039166/x",
+        "https://0xa9fea9fe/x",
+        "https://0251.0376.0251.0376/x",
+        "https://127.1/x",
+        "http://a.example/x",
+    ],
+)
+def test_addresses_in_disguise_are_not_registered(server: Server, address: str) -> None:
+    """DC1; what was stored before a rule came is refused by whoever connects (tests/unit/test_fetch.py)."""
+    with pytest.raises(Invalid) as refusal:
+        server.create_client(backchannel_logout_uri=address)
+    assert refusal.value.field == "backchannel_logout_uri"
 
 
 def test_it_is_announced(server: Server) -> None:
@@ -185,13 +379,36 @@ def test_it_is_announced(server: Server) -> None:
     assert metadata["backchannel_logout_session_supported"] is True
 
 
+@on_each_backend
 def test_a_running_worker_delivers_within_seconds(
     server: Server, party: RelyingParty, receiver: LogoutReceiver, browser: Browser, person: Person
 ) -> None:
+    """LO3: five seconds after the end of a session it has ended at the clients that are there."""
+    other = server.create_client(backchannel_logout_uri=receiver.uri)
     tokens = party.tokens(browser, person)
     with server.worker():
         browser.open(party.logout_url(id_token_hint=tokens["id_token"]))
-        deadline = time.monotonic() + 30
-        while not receiver.forms and time.monotonic() < deadline:
-            time.sleep(0.1)
-    assert len(receiver.forms) == 1
+        wait_for(receiver, 1, 30)  # the worker has started
+        for number, happening in enumerate((end_the_session, change_password, deactivate), start=2):
+            changed = Person(person.email, NEW_PASSWORD, person.id) if number == 4 else person
+            other.tokens(browser, changed, prompt="login")
+            happening(server, person)
+            wait_for(receiver, number, 5)
+
+
+def wait_for(receiver: LogoutReceiver, count: int, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while len(receiver.forms) < count:
+        assert time.monotonic() < deadline, f"{len(receiver.forms)} of {count} within {seconds} s"
+        time.sleep(0.05)
+
+
+def test_a_server_on_sqlite_delivers_by_itself(tmp_path: Path, receiver: LogoutReceiver) -> None:
+    """Nobody runs `idp worker` beside a server that was started to look around."""
+    with fresh_backend(SQLITE, tmp_path) as backend, prepared_server(backend, tmp_path) as server:
+        server.with_worker = True
+        server.start()
+        party, browser = server.create_client(backchannel_logout_uri=receiver.uri), server.browser()
+        tokens = party.tokens(browser, server.create_user())
+        browser.open(party.logout_url(id_token_hint=tokens["id_token"]))
+        wait_for(receiver, 1, 30)

@@ -144,15 +144,20 @@ class TestClients:
 
 class TestKeys:
     def test_rotation(self, run: Run, ask: Ask) -> None:
-        before = {key["state"]: key["kid"] for key in ask("keys", "list")}
+        before = {key["state"]: key["kid"] for key in ask("keys", "list") if key["alg"] == "RS256"}
         assert set(before) == {"active", "next"}
         failure(run("keys", "rotate"))  # published too recently
         assert run("keys", "rotate", "--force", "--alg", "RS256").exit_code == 0
-        after = {key["state"]: key["kid"] for key in ask("keys", "list")}
+        after = {key["state"]: key["kid"] for key in ask("keys", "list") if key["alg"] == "RS256"}
         assert after["active"] == before["next"]
         assert after["retiring"] == before["active"]
         assert run("keys", "retire", before["active"], "--yes").exit_code == 0
-        assert "no signing key" in failure(run("keys", "retire", "nonsense", "--yes"))
+        assert "no key" in failure(run("keys", "retire", "nonsense", "--yes"))
+        (inviting,) = [key["kid"] for key in ask("keys", "list") if key["alg"] == "ECDH-ES"]
+        assert run("keys", "rotate", "--alg", "ECDH-ES").exit_code == 0, "nobody has to be told beforehand"
+        states = {key["kid"]: key["state"] for key in ask("keys", "list") if key["alg"] == "ECDH-ES"}
+        assert sorted(states.values()) == ["active", "retiring"]
+        assert states[inviting] == "retiring"
 
 
 class TestTokenInspect:

@@ -112,7 +112,8 @@ class TestMaintenance:
 
 def _family(name: str, user_id: str, client_id: str, expires_at: datetime) -> dict[str, Any]:
     return {
-        "id": new_id(), "client_id": client_id, "user_id": user_id, "code_hash": name, "scopes": [], "resources": [],
+        "id": new_id(), "client_id": client_id, "user_id": user_id, "subject": user_id, "code_hash": name,
+        "scopes": [], "resources": [],
         "claims_request": {}, "auth_time": now(), "acr": "1", "amr": ["pwd"], "salt": b"",
         "idle_expires_at": expires_at, "expires_at": expires_at,
     }  # fmt: skip

@@ -38,19 +38,19 @@ def test_after_it_the_old_key_may_go(user: str, ask: Ask, run: Run, monkeypatch:
     failure(run("keys", "list"))  # without the old one the server does not start
     monkeypatch.setenv("IDP_PREVIOUS_KEY_ENCRYPTION_KEYS", OLD)
     counted = {column["place"]: column for column in ask("keys", "reseal")}
-    assert counted["signing_keys.sealed_private_key"]["resealed"] == 2
+    assert counted["signing_keys.sealed_private_key"]["resealed"] == 4
     assert counted["totp_credentials.sealed_seed"]["resealed"] == 1
     assert counted["client_secrets.sealed_secret"]["resealed"] == 1
     assert all(column["resealed"] == column["unreadable"] == 0 for column in ask("keys", "reseal")), "again: nothing"
     monkeypatch.delenv("IDP_PREVIOUS_KEY_ENCRYPTION_KEYS")
-    assert len(ask("keys", "list")) == 2
+    assert len(ask("keys", "list")) == 4
     with running_provider() as provider:
         assert provider.totp.verify(user, TOTP(seed).now())
         stored = provider.clients.get(client["client_id"])
         assert stored is not None
         assert secrets_in_clear(stored) == [client["client_secret"]]
     events = ask("audit", "tail", "--event", "key:resealed")
-    assert sorted(event["details"]["values"] for event in events) == [1, 1, 2]
+    assert sorted(event["details"]["values"] for event in events) == [1, 1, 4]
 
 
 def test_what_no_key_opens_is_named_and_left_alone(

@@ -183,8 +183,9 @@ class Sessions:
             connection.execute(rows.JOIN[connection.dialect.name], values)
 
     def participants(self, session_id: str) -> Sequence[str]:
-        """The clients that the session has signed its user in to, whether it has ended or not."""
-        query = select(rows.PARTICIPANTS.c.client_id).where(rows.PARTICIPANTS.c.session_id == session_id)
+        """The clients that the session has signed its user in to, the latest first, whether it has ended or not."""
+        told = rows.PARTICIPANTS.c
+        query = select(told.client_id).where(told.session_id == session_id).order_by(told.joined_at.desc())
         with reading() as connection:
             return list(connection.execute(query).scalars())
 

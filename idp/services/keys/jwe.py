@@ -54,10 +54,19 @@ class DecryptionKey:
     key: Key
 
 
-def encrypt(recipients: KeySet, payload: str | bytes, *, alg: str, enc: str | None, content_type: str | None) -> str:
+def encrypt(
+    recipients: KeySet,
+    payload: str | bytes,
+    *,
+    alg: str,
+    enc: str | None,
+    content_type: str | None,
+    issuer: str | None = None,
+) -> str:
     """A JWE for whoever holds the private half of one of `recipients` (RFC 7516 §5.1).
 
-    `content_type` is `JWT` for a nested token (RFC 7519 §5.2). Raises NoEncryptionKey.
+    `content_type` is `JWT` for a nested token (RFC 7519 §5.2); `issuer` is said in the header too (§5.3 there).
+    Raises NoEncryptionKey.
     """
     fitting = [key for key in recipients if _fits(key, alg)]
     if not fitting:
@@ -69,7 +78,10 @@ def encrypt(recipients: KeySet, payload: str | bytes, *, alg: str, enc: str | No
         header["cty"] = content_type
     if key.kid is not None:
         header["kid"] = key.kid
-    return jwe.encrypt_compact(header, payload, key, algorithms=[header["alg"], header["enc"]])
+    if issuer is not None:
+        header["iss"] = issuer
+    registry = jwe.JWERegistry(algorithms=[header["alg"], header["enc"]], strict_check_header=False)
+    return jwe.encrypt_compact(header, payload, key, registry=registry)
 
 
 def decrypt(keys: Iterable[DecryptionKey], token: str, *, alg: str | None, enc: str | None) -> bytes:
