@@ -1,6 +1,5 @@
 """`idp client`: the applications that use the provider."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from idp.cli.application import running_provider
 from idp.cli.client_options import members_of, shared_options
 from idp.cli.output import json_option, print_fields, print_json, print_table
 from idp.cli.registration import not_blank, require_change, warn_of_unknown
-from idp.core.errors import Invalid, NotFound
+from idp.core.errors import NotFound
 from idp.identity.clients.client import Client
 from idp.identity.clients.grants import GRANT_TYPES
 from idp.identity.clients.members import AUTH_METHODS, SIGNATURE_ALGORITHMS
@@ -73,18 +72,23 @@ def create(
         raise click.UsageError("--public excludes --auth-method.")
     metadata = ClientMetadata.parse(
         {
-            "client_name": name,
-            "redirect_uris": list(redirect_uris),
-            "post_logout_redirect_uris": list(logout_uris),
-            "grant_types": list(grant_types) or ["authorization_code", "refresh_token"],
-            "scope": " ".join(scope) or None,
-            "resources": list(resources),
-            "token_endpoint_auth_method": "none" if public else auth_method,
-            "application_type": application_type,
-            "jwks": _json(jwks),
-            "jwks_uri": jwks_uri,
-            "id_token_signed_response_alg": id_token_alg,
-            **members_of(shared),
+            "grant_types": ["authorization_code", "refresh_token"],
+            **members_of(
+                {
+                    "name": name,
+                    "redirect_uris": redirect_uris,
+                    "logout_uris": logout_uris,
+                    "grant_types": grant_types,
+                    "scope": scope,
+                    "resources": resources,
+                    "auth_method": "none" if public else auth_method,
+                    "application_type": application_type,
+                    "jwks": jwks,
+                    "jwks_uri": jwks_uri,
+                    "id_token_alg": id_token_alg,
+                    **shared,
+                }
+            ),
         }
     )
     with running_provider() as provider:
@@ -247,15 +251,10 @@ def _changed(values: dict[str, Any], changes: dict[str, Any], clear: tuple[str, 
         if member.partition("#")[0] not in ClientMetadata.model_fields:
             raise click.BadParameter(f"there is no member '{member}'", param_hint="--clear")
         values.pop(member, None)
-    for member, value in given.items():
-        if member == "scope":
-            value = " ".join(value)
-        elif member == "jwks":
-            value = _json(value)
-        values[member] = list(value) if isinstance(value, tuple) else value
+    values |= given
     if "jwks" in given or "jwks_uri" in given:
         values.pop("jwks_uri" if "jwks" in given else "jwks", None)
-    if "grant_types" in given:
+    if "grant_types" in given and "response_types" not in given:
         values.pop("response_types", None)  # they follow from the grant types
     return values
 
@@ -283,15 +282,3 @@ def _described(client: Client) -> dict[str, Any]:
 
 def _secret(secret: str | None) -> dict[str, str]:
     return {} if secret is None else {"client_secret": secret}
-
-
-def _json(file: Any) -> dict[str, Any] | None:
-    if file is None:
-        return None
-    try:
-        value = json.load(file)
-    except ValueError:
-        raise Invalid("the file given with --jwks is not JSON", "jwks") from None
-    if not isinstance(value, dict):
-        raise Invalid("the file given with --jwks is no JWK Set", "jwks")
-    return value

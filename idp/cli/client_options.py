@@ -1,9 +1,12 @@
 """Options that making and changing a client share, and the members of its metadata that options set."""
 
+import json
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import click
+
+from idp.core.errors import Invalid
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -20,11 +23,14 @@ MEMBERS: Final = {
 """Options whose name is not that of the member they set."""
 
 _SHARED: Final = (
+    click.option(
+        "--metadata", type=click.File(), help="JSON file with further members of its metadata; options win over it."
+    ),
     click.option("--home-page", help="Where 'Back to …' leads."),
     click.option("--privacy-policy", help="Linked from the consent page."),
     click.option("--terms-of-service", help="Linked from the consent page."),
-    click.option("--logo-uri", help="Its logo; kept, and not shown to users."),
-    click.option("--initiate-login-uri", help="Where a sign-in can be started from outside; kept, and not used."),
+    click.option("--logo-uri", help="Its logo, fetched once and shown on the sign-in pages."),
+    click.option("--initiate-login-uri", help="Where it starts a sign-in; offered on the start page."),
     click.option("--backchannel-logout-uri", help="Where logout tokens are posted to when a session ends."),
     click.option(
         "--backchannel-logout-session-required/--no-backchannel-logout-session-required",
@@ -48,5 +54,26 @@ def shared_options(command: Command) -> Command:
 
 
 def members_of(options: dict[str, Any]) -> dict[str, Any]:
-    """The members that the given ones of these options set; those that were left out are missing."""
-    return {MEMBERS.get(name, name): value for name, value in options.items() if value not in (None, ())}
+    """The members that the given ones of these options set; those that were left out are missing. Raises Invalid."""
+    given = {name: value for name, value in options.items() if value not in (None, ())}
+    members = _object(given.pop("metadata", None), "metadata", "JSON object of client metadata")
+    for name, value in given.items():
+        member = MEMBERS.get(name, name)
+        if member == "scope":
+            value = " ".join(value)
+        elif member == "jwks":
+            value = _object(value, "jwks", "JWK Set")
+        members[member] = list(value) if isinstance(value, tuple) else value
+    return members
+
+
+def _object(file: Any, option: str, kind: str) -> dict[str, Any]:
+    if file is None:
+        return {}
+    try:
+        value = json.load(file)
+    except ValueError:
+        raise Invalid(f"the file given with --{option} is not JSON", option) from None
+    if not isinstance(value, dict):
+        raise Invalid(f"the file given with --{option} is no {kind}", option)
+    return value

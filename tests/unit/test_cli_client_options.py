@@ -1,5 +1,7 @@
 """What making and changing a client by command line can say of sign-out, and of the client's pages."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -60,3 +62,35 @@ def test_an_address_that_will_not_do_is_a_sentence(ask: Ask, run: Run, option: s
     for command in (CREATE, ("client", "update", shop)):
         assert words in failure(run(*command, option, value))
     assert members(ask("client", "show", shop)) == {}
+
+
+def test_further_members_from_a_file(ask: Ask, tmp_path: Path) -> None:
+    """Whatever has no option of its own; where there is one, it wins."""
+    file = tmp_path / "metadata.json"
+    file.write_text(
+        json.dumps(
+            {
+                "client_name": "From the file",
+                "redirect_uris": ["https://app.example.com/callback"],
+                "subject_type": "pairwise",
+                "grant_types": ["authorization_code"],
+                "default_max_age": 600,
+            }
+        )
+    )
+    made = ask("client", "create", "--metadata", str(file), "--name", "App")
+    assert (made["client_name"], made["subject_type"], made["default_max_age"]) == ("App", "pairwise", 600)
+    assert made["grant_types"] == ["authorization_code"]
+    file.write_text('{"subject_type": "public"}')
+    changed = ask("client", "update", made["client_id"], "--metadata", str(file))
+    assert changed["subject_type"] == "public"
+    assert changed["default_max_age"] == 600, "what is not named stays"
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"subject_type": "ephemeral"}'])
+def test_a_file_that_is_no_metadata(run: Run, tmp_path: Path, content: str) -> None:
+    file = tmp_path / "metadata.json"
+    file.write_text(content)
+    result = run("client", "create", "--name", "App", "--redirect-uri", "https://a.example/cb", "--metadata", str(file))
+    assert result.exit_code != 0
+    assert "Traceback" not in result.output
