@@ -11,8 +11,28 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 STOP_SECONDS = 15
+
+
+class Process(Protocol):
+    """What tests need of a child process, whoever started it."""
+
+    pid: int
+    returncode: int | None
+
+    def poll(self) -> int | None:
+        """The exit status, or None while it runs."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end."""
+        ...
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal."""
+        ...
 
 
 class StartError(RuntimeError):
@@ -84,9 +104,7 @@ def start(
         )
 
 
-def wait_until(
-    ready: Callable[[], bool], process: "subprocess.Popen[bytes]", log: Path, what: str, seconds: float = 60
-) -> None:
+def wait_until(ready: Callable[[], bool], process: Process, log: Path, what: str, seconds: float = 60) -> None:
     """Return once `ready()` is true. Raises StartError if the process ends before, or time runs out."""
     deadline = time.monotonic() + seconds
     while not ready():
@@ -97,7 +115,7 @@ def wait_until(
         time.sleep(0.05)
 
 
-def stop(process: "subprocess.Popen[bytes]", first: signal.Signals = signal.SIGTERM) -> None:
+def stop(process: Process, first: signal.Signals = signal.SIGTERM) -> None:
     """End one process that we started, politely and then surely, and reap it."""
     if process.poll() is None:
         process.send_signal(first)
@@ -108,7 +126,7 @@ def stop(process: "subprocess.Popen[bytes]", first: signal.Signals = signal.SIGT
     process.wait()
 
 
-def kill(process: "subprocess.Popen[bytes]") -> None:
+def kill(process: Process) -> None:
     """End a process that we started, and the workers that it forked, without a chance to tidy up."""
     family = [process.pid, *_descendants(process.pid)]
     for pid in family:

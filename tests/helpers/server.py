@@ -8,7 +8,7 @@ import os
 import secrets
 import ssl
 import subprocess
-import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,7 +21,8 @@ from tests.helpers.administrator import Administrator
 from tests.helpers.backends import Backend, fresh_backend
 from tests.helpers.browser import Browser, Person, http_client
 from tests.helpers.certificates import Certificate, loopback_certificate
-from tests.helpers.processes import StartError, free_port, kill, start, stop, tail, wait_until
+from tests.helpers.preloaded import preloaded
+from tests.helpers.processes import Process, StartError, free_port, kill, stop, tail, wait_until
 from tests.helpers.relying_party import RelyingParty
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,7 +73,7 @@ class Server:
     settings: dict[str, str]
     port: int
     workers: int = 1
-    process: "subprocess.Popen[bytes] | None" = None
+    process: Process | None = None
     certificate: Certificate | None = None
     with_worker: bool = False
     """Starts `idp worker` as its child; a process more for each server takes minutes in all."""
@@ -110,12 +111,12 @@ class Server:
 
     def start(self) -> None:
         """Start the process and wait for /readyz. Raises StartError."""
-        command = [sys.executable, "-m", _program(), "serve", "--host", "127.0.0.1", "--port", str(self.port)]
+        command = ["serve", "--host", "127.0.0.1", "--port", str(self.port)]
         command += ["--workers", str(self.workers), "--worker" if self.with_worker else "--no-worker"]
         if self.certificate is not None:
             command += ["--cert", str(self.certificate.certificate), "--key", str(self.certificate.key)]
         env = clean_environment(self.settings)
-        self.process = start(command, self.log, env=env, cwd=self.directory)
+        self.process = preloaded().run(_program(), *command, output=self.log, env=env, cwd=self.directory)
         try:
             wait_until(self.is_ready, self.process, self.log, "idp serve")
         except BaseException:
@@ -149,12 +150,8 @@ class Server:
     @contextlib.contextmanager
     def worker(self) -> Iterator[None]:
         """`idp worker` beside the server, for the length of the block."""
-        process = start(
-            [sys.executable, "-m", "idp", "worker"],
-            self.directory / "worker.log",
-            env=clean_environment(self.settings),
-            cwd=self.directory,
-        )
+        env = clean_environment(self.settings)
+        process = preloaded().run("idp", "worker", output=self.directory / "worker.log", env=env, cwd=self.directory)
         try:
             yield
         finally:
@@ -164,17 +161,15 @@ class Server:
 
     def run(self, *arguments: str, stdin: str | None = None) -> "subprocess.CompletedProcess[str]":
         """Run `idp …` with this server's settings; the caller looks at the status."""
-        return subprocess.run(
-            [sys.executable, "-m", "idp", *arguments],
-            input=stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
-            capture_output=True,
-            text=True,
-            env=clean_environment(self.settings),
-            cwd=self.directory,
-            timeout=120,
-            check=False,
-        )
+        with tempfile.TemporaryDirectory() as name:
+            output, errors, given = (Path(name, kind) for kind in ("output", "errors", "given"))
+            given.write_text(stdin or "")
+            process = preloaded().run(
+                "idp", *arguments, env=clean_environment(self.settings), cwd=self.directory,
+                output=output, errors=errors, stdin=given,
+            )  # fmt: skip
+            status = process.wait(120)
+            return subprocess.CompletedProcess(process.args, status, output.read_text(), errors.read_text())
 
     def cli(self, *arguments: str, stdin: str | None = None) -> Any:
         """Run `idp … --json`, insist on success, return the parsed output."""
