@@ -12,6 +12,7 @@ from docs.generate.events import events_page
 from docs.generate.markdown import replace_block
 from docs.generate.pipeline import checks_table
 from docs.generate.policy import decision_table
+from docs.generate.requirements import requirements_page
 from docs.generate.settings import settings_page
 from docs.generate.tables import tables_page
 
@@ -25,6 +26,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/error-codes.md": errors_page,
     "reference/client-metadata.md": clients_page,
     "reference/database-tables.md": tables_page,
+    "reference/requirements/README.md": requirements_page,
 }
 BLOCKS: dict[str, tuple[str, Callable[[], str]]] = {
     "explanation/sign-in-policy.md": ("decision table", decision_table),

@@ -119,10 +119,15 @@ def test_every_table_is_in_the_reference() -> None:
 
 
 def test_every_page_can_be_found() -> None:
-    """From docs/README.md or, for decision records, from their own index."""
+    """From docs/README.md or, for decision records and requirements, from their own index."""
     targets = {
         (page.parent / link.partition("#")[0]).resolve()
-        for page in (ROOT / "README.md", DOCS / "README.md", DOCS / "adr" / "README.md")
+        for page in (
+            ROOT / "README.md",
+            DOCS / "README.md",
+            DOCS / "adr" / "README.md",
+            DOCS / "reference" / "requirements" / "README.md",
+        )
         for link in links(page)
         if not link.startswith("http")
     }

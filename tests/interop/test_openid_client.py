@@ -1,34 +1,35 @@
 """npm openid-client: a certified relying party as its author meant it to be used."""
 
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from tests.helpers.backends import SQLITE, fresh_backend
 from tests.helpers.browser import Browser, Person
 from tests.helpers.dialogue import converse
-from tests.helpers.relying_party import LOGGED_OUT, PrivateKey, RelyingParty
-from tests.helpers.server import ORDERS_API, Server
+from tests.helpers.openid_client import SCRIPT, task_for
+from tests.helpers.relying_party import LOGGED_OUT, PrivateKey
+from tests.helpers.server import ORDERS_API, Server, prepared_server
 
 pytestmark = pytest.mark.interop
 
-SCRIPT = str(Path(__file__).parent / "node" / "openid_client.mjs")
+FRONT_CHANNEL: dict[str, Any] = {
+    "grant_types": ["authorization_code", "implicit", "refresh_token"],
+    "response_types": ["code", "code id_token", "id_token"],
+    "redirect_uris": ["https://app.example.com/callback"],
+}
+"""Metadata of a client that takes ID tokens from the browser."""
 
 
-def task_for(party: RelyingParty, flow: str, **more: Any) -> dict[str, Any]:
-    """What the script must know."""
-    return {
-        "flow": flow,
-        "issuer": party.issuer,
-        "client_id": party.client_id,
-        "client_secret": party.client_secret,
-        "auth_method": party.auth_method,
-        "private_jwk": party.private_key.private_jwk if party.private_key else None,
-        "redirect_uri": party.redirect_uri,
-        "scope": "openid profile email offline_access",
-        "authorization_params": {"prompt": "consent"},
-        **more,
-    }
+@pytest.fixture(scope="module")
+def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """`idp serve --cert --key`, with a path in the issuer."""
+    directory = tmp_path_factory.mktemp("tls")
+    with fresh_backend(SQLITE, directory) as backend, prepared_server(backend, directory, tls=True) as server:
+        server.settings["IDP_ISSUER"] += "/sso/idp"
+        server.start()
+        yield server
 
 
 @pytest.mark.parametrize("auth_method", ["client_secret_basic", "client_secret_post", "client_secret_jwt", "none"])
@@ -105,3 +106,71 @@ def test_rp_initiated_logout(node: list[str], server: Server, browser: Browser, 
     assert result["landed"] == f"{LOGGED_OUT}?state=after-logout"
     silent = browser.callback(party.authorization_request(prompt="none").url)
     assert silent["error"] == "login_required"
+
+
+# Through the browser, and in other ways
+
+
+@pytest.mark.parametrize("mode", ["fragment", "form_post"])
+@pytest.mark.parametrize("response_type", ["code id_token", "id_token"])
+def test_an_id_token_through_the_browser(
+    node: list[str], server: Server, browser: Browser, person: Person, response_type: str, mode: str
+) -> None:
+    """The library checks `c_hash`, and in the hybrid flow that both ID tokens speak of the same person."""
+    party = server.create_client(**FRONT_CHANNEL)
+    params = {"prompt": "consent"} | ({"response_mode": mode} if mode == "form_post" else {})
+    task = task_for(party, "signIn", response_type=response_type, authorization_params=params)
+    result = converse([*node, SCRIPT], task, browser=browser, person=person)
+    assert result["mode"] == mode
+    assert result["claims"]["sub"] == person.id
+    if response_type == "id_token":
+        # OpenID Connect Core §5.4: without an access token there is no UserInfo to leave them to.
+        assert result["claims"]["email"] == person.email
+    else:
+        assert result["userinfo"]["email"] == person.email
+        assert result["tokens"]["refresh_token"]
+
+
+def test_a_code_in_a_form(node: list[str], server: Server, browser: Browser, person: Person) -> None:
+    party = server.create_client()
+    task = task_for(party, "signIn", authorization_params={"response_mode": "form_post"})
+    result = converse([*node, SCRIPT], task, browser=browser, person=person)
+    assert (result["mode"], result["claims"]["sub"]) == ("form_post", person.id)
+
+
+def test_without_showing_anything(node: list[str], server: Server, browser: Browser, person: Person) -> None:
+    party = server.create_client()
+    task = task_for(party, "silent", scope="openid", authorization_params={})
+    result = converse([*node, SCRIPT], task, browser=browser, person=person)
+    assert result["refused"] == "login_required"
+    first, again = result["first"], result["again"]
+    assert first["sub"] == again["sub"] == person.id
+    assert (first["sid"], first["auth_time"]) == (again["sid"], again["auth_time"])
+
+
+def test_a_subject_of_its_own(node: list[str], server: Server, browser: Browser, person: Person) -> None:
+    """Every check of the library holds for pairwise subjects: ID token, refresh, UserInfo."""
+    subjects = set()
+    for host in ("one.example", "two.example"):
+        party = server.create_client(subject_type="pairwise", redirect_uris=[f"https://{host}/callback"])
+        result = converse([*node, SCRIPT], task_for(party, "refresh"), browser=browser, person=person)
+        assert result["claims"]["sub"] == result["userinfo"]["sub"]
+        assert result["userinfo"]["email"] == person.email
+        subjects.add(result["claims"]["sub"])
+    assert len(subjects) == 2
+    assert person.id not in subjects
+
+
+@pytest.mark.parametrize(
+    ("response_type", "mode"), [("code", "query"), ("code id_token", "fragment"), ("code id_token", "form_post")]
+)
+def test_over_tls(node: list[str], tls_server: Server, response_type: str, mode: str) -> None:
+    person = tls_server.create_user()
+    party = tls_server.create_client(**FRONT_CHANNEL)
+    params = {"prompt": "consent", "response_mode": mode}
+    task = task_for(party, "signIn", response_type=response_type, authorization_params=params)
+    certificate = tls_server.certificate_file
+    browser = tls_server.browser()
+    result = converse([*node, SCRIPT], task, browser=browser, person=person, trusting=certificate)
+    assert party.issuer.startswith("https://")
+    assert (result["mode"], result["userinfo"]["sub"]) == (mode, person.id)

@@ -8,21 +8,25 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import httpx
 import pytest
 
+from tests.helpers.administrator import Administrator
 from tests.helpers.apache import apache_binary
 from tests.helpers.backends import SQLITE, fresh_backend
 from tests.helpers.browser import Browser, Callback, Page, Person
 from tests.helpers.certificates import Certificate, loopback_certificate
 from tests.helpers.needs import need
 from tests.helpers.processes import free_port, start, stopping, wait_until
-from tests.helpers.relying_party import RelyingParty
+from tests.helpers.relying_party import LOGGED_OUT, RelyingParty, half_hash
 from tests.helpers.server import Server, clean_environment, prepared_server, running_server
 from tests.journeys.reverse_proxy import reverse_proxy
 from tests.journeys.walk import CLIENT, main_journey, silent
+from tests.protocol.logout_receiver import logout_receiver
+from tests.protocol.test_oidc_back_channel_logout import verified
+from tests.protocol.test_oidc_front_channel_logout import frames_of
 
 pytestmark = pytest.mark.slow
 
@@ -122,6 +126,16 @@ class Proxied:
 
     server: Server
     certificate: Certificate
+
+    @property
+    def issuer(self) -> str:
+        """The issuer, which is at Apache."""
+        return self.server.issuer
+
+    @property
+    def administrator(self) -> Administrator:
+        """Whoever makes users, clients and APIs."""
+        return self.server.administrator
 
     def browser(self, address: str = "127.0.0.1", **headers: str) -> Browser:
         """A browser out in the world."""
@@ -246,6 +260,75 @@ def test_an_untrusted_peer_is_not_believed(sqlite_server: Server) -> None:
     party.sign_in(browser, person)
     with sqlite_server.administrator.provider() as provider:
         assert [session.ip_address for session in provider.sessions.list(person.id)] == ["127.0.0.6"]
+
+
+# What else browsers carry, in both
+
+
+@pytest.fixture(params=["tls_server", "proxied"])
+def deployment(request: pytest.FixtureRequest) -> Server | Proxied:
+    """The one and the other."""
+    deployment: Server | Proxied = request.getfixturevalue(request.param)
+    return deployment
+
+
+def test_a_posted_request_answered_by_a_posted_form(deployment: Server | Proxied) -> None:
+    """From another site and back to it: cookies stay at home on the way in, and tokens come in the body."""
+    party = deployment.create_client(
+        skip_consent=True,
+        grant_types=["authorization_code", "implicit"],
+        response_types=["code", "code id_token"],
+        redirect_uris=["https://app.example.com/callback"],
+    )
+    browser, person = deployment.browser(), deployment.administrator.create_user()
+    party.sign_in(browser, person)
+    request = party.authorization_request(response_type="code id_token", response_mode="form_post", prompt="none")
+    # The application's connection has no cookies of ours, like a browser that comes from elsewhere with a POST.
+    arrived = party.http.post(party.metadata["authorization_endpoint"], data=request.params)
+    assert arrived.status_code == 303
+    onward = urljoin(party.metadata["authorization_endpoint"], arrived.headers["Location"])
+    assert onward.startswith(deployment.issuer + "/")
+    callback = browser.callback(onward)
+    assert callback.mode == "form_post"
+    party.check_callback(request, callback)
+    first = party.verify_id_token(callback["id_token"], nonce=request.nonce)
+    assert first["c_hash"] == half_hash(callback["code"], "RS256")
+    tokens = party.exchange(request, callback).json()
+    claims = party.verify_id_token(tokens["id_token"], nonce=request.nonce, access_token=tokens["access_token"])
+    assert claims["sub"] == first["sub"] == person.id
+
+
+def test_signing_out_tells_applications_in_frames_and_behind_them(deployment: Server | Proxied) -> None:
+    with logout_receiver() as receiver:
+        party = deployment.create_client(
+            backchannel_logout_uri=receiver.uri,
+            frontchannel_logout_uri="http://127.0.0.1:9/front-channel",
+            frontchannel_logout_session_required=True,
+            post_logout_redirect_uris=[LOGGED_OUT],
+        )
+        browser = deployment.browser()
+        tokens = party.tokens(browser, deployment.administrator.create_user())
+        url = party.logout_url(id_token_hint=tokens["id_token"], post_logout_redirect_uri=LOGGED_OUT)
+        page = browser.page(url)
+        with deployment.administrator.provider() as provider:
+            provider.courier.deliver()
+    (frame,) = frames_of(page)
+    query = dict(parse_qsl(urlsplit(frame).query))
+    assert query == {"iss": deployment.issuer, "sid": tokens["claims"]["sid"]}
+    assert "frame-src http://127.0.0.1:9" in page.headers["Content-Security-Policy"]
+    assert LOGGED_OUT in page.links
+    (token,) = receiver.tokens
+    assert verified(party, token)["sid"] == tokens["claims"]["sid"]
+    assert silent(party, browser) == "login_required"
+
+
+def test_the_doctor_finds_nothing_to_complain_about_behind_a_proxy(proxied: Proxied) -> None:
+    client, authority = proxied.create_client(), proxied.certificate.certificate
+    options = ["--issuer", proxied.issuer, "--ca-bundle", str(authority), "--client-id", client.client_id]
+    options += ["--redirect-uri", client.redirect_uri, "--client-secret-stdin"]
+    findings = proxied.server.cli("doctor", *options, stdin=f"{client.client_secret}\n")
+    assert {"sign-in.state", "sign-in.secret"} <= {finding["check"] for finding in findings}
+    assert [finding for finding in findings if finding["level"] != "ok"] == []
 
 
 # gunicorn

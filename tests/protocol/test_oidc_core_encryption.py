@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import jwt
 import pytest
 from jwcrypto import jwe, jwk, jws
 
@@ -104,6 +105,15 @@ def test_the_key_that_is_meant_for_it(server: Server, browser: Browser, person: 
     party = client(server, signing, other, anything, RSA, id_token_encrypted_response_alg="RSA-OAEP-256")
     header, _ = opened(raw_tokens(party, browser, person)[0]["id_token"], RSA)
     assert header["kid"] == "rsa"
+
+
+def test_no_key_travels_in_a_header(server: Server, browser: Browser, person: Person) -> None:
+    """§2: keys and references to them are exchanged beforehand; only the key of the moment goes along."""
+    for alg, key in KEYS.items():
+        party = client(server, RSA, EC, id_token_encrypted_response_alg=alg)
+        header, signed = opened(raw_tokens(party, browser, person)[0]["id_token"], key)
+        assert header.keys() - {"typ"} == {"alg", "enc", "cty", "kid"} | ({"epk"} if key is EC else set())
+        assert jwt.get_unverified_header(signed).keys() == {"alg", "kid", "typ"}
 
 
 def test_in_the_front_channel(server: Server, browser: Browser, person: Person) -> None:

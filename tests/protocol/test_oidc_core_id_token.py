@@ -7,6 +7,7 @@ from typing import Any
 import jwt
 import pytest
 
+from idp.core.errors import Invalid
 from tests.helpers.browser import Browser, Person
 from tests.helpers.relying_party import RelyingParty, half_hash
 from tests.helpers.server import Server
@@ -65,6 +66,16 @@ def test_signed_as_the_client_registered(server: Server, browser: Browser, perso
     assert tokens["claims"]["at_hash"] == half_hash(tokens["access_token"], header["alg"])
     renewed = party.refreshed(tokens["refresh_token"])
     assert jwt.get_unverified_header(renewed["id_token"])["alg"] == header["alg"]
+
+
+@pytest.mark.parametrize("member", ["id_token_signed_response_alg", "userinfo_signed_response_alg"])
+def test_nobody_is_given_unsigned_tokens(server: Server, relying_party: RelyingParty, member: str) -> None:
+    """§2 allows them where nothing of the sign-in passes the browser; here they cannot even be registered."""
+    assert "none" not in relying_party.metadata["id_token_signing_alg_values_supported"]
+    assert "none" not in relying_party.metadata["userinfo_signing_alg_values_supported"]
+    with pytest.raises(Invalid) as refusal:
+        server.create_client(**{member: "none"})
+    assert refusal.value.field == member
 
 
 @pytest.mark.parametrize("nonce", ["n", "n" * 512, '~!@#$%^&*()_+ äöü€ "\\', "0"])

@@ -5,6 +5,7 @@ from typing import Any
 import jwt
 import pytest
 
+from idp.core.errors import Invalid
 from tests.helpers.browser import Browser, Callback, Page, Person
 from tests.helpers.relying_party import AuthorizationRequest, RelyingParty, half_hash
 from tests.helpers.server import ORDERS_API, Server
@@ -82,7 +83,9 @@ def test_exactly_what_was_asked_for_comes_back(
         party.verify_id_token(tokens["id_token"], nonce=request.nonce, access_token=tokens["access_token"])
 
 
-@pytest.mark.parametrize("response_type", ["token id_token code", "id_token code token", "token code id_token"])
+@pytest.mark.parametrize(
+    "response_type", ["token id_token", "token id_token code", "id_token code token", "token code id_token"]
+)
 def test_the_order_of_the_words_does_not_matter(
     party: RelyingParty, browser: Browser, person: Person, response_type: str
 ) -> None:
@@ -234,6 +237,17 @@ def test_bare_token_is_not_spoken(party: RelyingParty, browser: Browser) -> None
     """RFC 9700 §2.1.2: nothing would bind it to the client."""
     request = party.authorization_request(response_type="token")
     assert error_at_callback(party, request, browser.callback(request.url), "fragment") == "unsupported_response_type"
+
+
+@pytest.mark.parametrize(
+    "uri", ["http://127.0.0.1:9/callback", "https://localhost/callback", "https://app.example.com/callback#x"]
+)
+def test_tokens_go_to_https_and_not_to_this_machine(server: Server, uri: str) -> None:
+    """§3.2.2.1: only an application on the device itself may have them sent to the loopback address."""
+    with pytest.raises(Invalid) as refusal:
+        hybrid_client(server, redirect_uris=[uri])
+    assert refusal.value.field == "redirect_uris"
+    hybrid_client(server, redirect_uris=["http://127.0.0.1:9/callback"], application_type="native")
 
 
 def test_denied_consent_is_told_in_the_fragment(party: RelyingParty, browser: Browser, person: Person) -> None:

@@ -52,6 +52,7 @@ def told(party: RelyingParty, browser: Browser, person: Person, scope: str, **pa
         ("openid email", {"sub", "email", "email_verified"}),
         ("openid address", {"sub", "address"}),
         ("openid phone", {"sub", *PHONE}),
+        ("email openid", {"sub", "email", "email_verified"}),
     ],
 )
 def test_the_claims_of_each_scope(
@@ -75,6 +76,15 @@ def test_nothing_is_null_or_empty(server: Server, relying_party: RelyingParty, b
     claims = told(relying_party, browser, bare, "openid profile email address phone")
     assert set(claims) == {"sub", "email", "email_verified", "updated_at"}
     assert claims["email_verified"] is False
+
+
+@pytest.mark.parametrize("claims_locales", ["de", "fr-CA de en", "xx !!"])
+def test_claims_come_without_a_language(
+    relying_party: RelyingParty, browser: Browser, described: Person, claims_locales: str
+) -> None:
+    """§5.2: there is one value of each, whatever languages the client would understand."""
+    claims = told(relying_party, browser, described, "openid profile", claims_locales=claims_locales)
+    assert set(claims) == {"sub", "updated_at", *PROFILE}
 
 
 @pytest.mark.parametrize("optional", ["address", "phone"])

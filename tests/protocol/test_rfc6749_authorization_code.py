@@ -1,15 +1,18 @@
 """RFC 6749 §4.1.2, §4.1.3: codes that work once, for one client, for a minute."""
 
+import re
+import secrets
 import time
 
 import pytest
 
+from docs.generate.__main__ import DOCS
 from idp.core.setting_sections import Lifetimes
 from tests.helpers.browser import Browser, Person
 from tests.helpers.relying_party import CALLBACK, RelyingParty
 from tests.helpers.server import Server
 from tests.protocol.conftest import IMPATIENT
-from tests.protocol.expectations import each_backend_of, error_of, on_each_backend, success_of
+from tests.protocol.expectations import each_backend_of, error_of, on_each_backend, success_of, unverified
 from tests.protocol.happenings import Happening, deactivate, end_the_session
 
 
@@ -129,6 +132,27 @@ def assert_revoked(party: RelyingParty, tokens: dict[str, str]) -> None:
     assert party.userinfo(tokens["access_token"]).status_code == 401
     assert not party.is_active(tokens["refresh_token"])
     assert error_of(party.refresh(tokens["refresh_token"])) == "invalid_grant"
+
+
+def test_values_have_the_size_that_is_documented(server: Server, browser: Browser, person: Person) -> None:
+    """§2.2, §4.1.2, §4.2.2: who stores them has to know. 43 characters are 256 random bits (§10.10)."""
+    page = (DOCS / "explanation" / "tokens.md").read_text()
+    documented = {name: int(size) for name, size in re.findall(r"^\| ([a-z` ]+) \| (\d+)(?: as idp|  ?\|)", page, re.M)}
+    scope = f"size:{secrets.token_hex(4)}"
+    server.create_api({scope: "Measure"}, token_format="opaque")
+    party = server.create_client(scope=f"openid offline_access {scope}")
+    request, callback = party.sign_in(browser, person, f"openid offline_access {scope}")
+    tokens = success_of(party.exchange(request, callback))
+    measured = {
+        "client identifier": party.client_id,
+        "client secret": party.client_secret or "",
+        "authorization code": callback["code"],
+        "refresh token": tokens["refresh_token"],
+        "opaque access token": tokens["access_token"],
+        "`sub`": unverified(tokens["id_token"])["sub"],
+    }
+    assert {name: len(value) for name, value in measured.items()} == documented
+    assert all(value.isascii() and value.isprintable() for value in measured.values())
 
 
 # What may change between the code and its redemption

@@ -8,6 +8,7 @@ from tests.helpers.browser import Browser, Callback, Person
 from tests.helpers.relying_party import CALLBACK, RelyingParty
 from tests.helpers.server import Server
 from tests.protocol.expectations import error_at_callback, error_page_of, on_each_backend, refused, success_of
+from tests.protocol.test_oidc_core_implicit_and_hybrid import hybrid_client
 
 OTHER_CALLBACK = "http://127.0.0.1:9/other?tenant=7"
 
@@ -126,6 +127,15 @@ def test_an_unproven_request_is_answered_by_a_page(
     assert not [link for link in page.links if "evil" in link or link.startswith("javascript")]
 
 
+@pytest.mark.parametrize("response_type", ["code", "id_token", "id_token token", "code id_token token"])
+def test_whatever_is_to_be_sent_there(server: Server, browser: Browser, response_type: str) -> None:
+    """§3.1.2.3, §4.2.1: no response type has another idea of what is registered."""
+    party = hybrid_client(server)
+    for uri in ("https://evil.example/callback", party.redirect_uri + "/", party.redirect_uri + "?x=1"):
+        request = party.authorization_request(response_type=response_type, redirect_uri=uri)
+        error_page_of(browser.open(request.url))
+
+
 @pytest.mark.parametrize("name", ["client_id", "redirect_uri"])
 def test_a_repeated_client_or_redirect_uri_is_answered_by_a_page(
     relying_party: RelyingParty, browser: Browser, name: str
@@ -239,3 +249,15 @@ def test_head_begins_nothing(relying_party: RelyingParty) -> None:
     answer = relying_party.http.head(relying_party.authorization_request().url)
     assert (answer.status_code, answer.content) == (200, b"")
     assert "Location" not in answer.headers
+
+
+def test_no_page_of_another_origin_may_ask(relying_party: RelyingParty) -> None:
+    """RFC 9700 §2.6: people are sent here, no script of an application asks."""
+    url = relying_party.authorization_request().url
+    headers = {"Origin": "https://spa.example", "Access-Control-Request-Method": "GET"}
+    for answer in (
+        relying_party.http.get(url, headers=headers),
+        relying_party.http.post(url.partition("?")[0], headers=headers),
+        relying_party.http.request("OPTIONS", url, headers=headers),
+    ):
+        assert not [name for name in answer.headers if name.lower().startswith("access-control-")]

@@ -2,9 +2,11 @@
 
 import pytest
 
+from docs.generate.__main__ import DOCS
+from tests.helpers.browser import Browser
 from tests.helpers.relying_party import RelyingParty
 from tests.helpers.server import ORDERS_API, ORDERS_SCOPES, Server
-from tests.protocol.expectations import error_of, on_each_backend, success_of
+from tests.protocol.expectations import error_of, on_each_backend, refused, success_of
 
 
 @pytest.fixture
@@ -71,3 +73,14 @@ def test_no_person_stands_behind_the_token(service: RelyingParty) -> None:
 def test_only_spaces_part_scopes(service: RelyingParty, scope: str) -> None:
     """§3.3"""
     assert error_of(service.client_credentials(scope)) == "invalid_scope"
+
+
+def test_what_no_scope_means_is_documented(
+    service: RelyingParty, relying_party: RelyingParty, browser: Browser
+) -> None:
+    """§3.3"""
+    page = " ".join((DOCS / "explanation" / "tokens.md").read_text().split())
+    assert "A sign-in without `scope` is refused with `invalid_scope`" in page
+    assert refused(relying_party, browser, None) == "invalid_scope"
+    assert "with client credentials it means all that is registered" in page
+    assert success_of(service.client_credentials())["scope"].split() == sorted(ORDERS_SCOPES)

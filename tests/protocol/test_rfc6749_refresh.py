@@ -105,6 +105,17 @@ def test_a_client_may_be_registered_without_rotation(server: Server, browser: Br
         assert "refresh_token" not in party.refreshed(tokens["refresh_token"])
 
 
+def test_rotation_cannot_be_switched_off_for_public_clients(server: Server, browser: Browser, person: Person) -> None:
+    """RFC 9700 §2.2.2"""
+    party = server.create_client(rotate_refresh_tokens=False, token_endpoint_auth_method="none")
+    tokens = party.tokens(browser, person, OFFLINE)
+    first = party.refreshed(tokens["refresh_token"])
+    second = party.refreshed(first["refresh_token"])
+    assert len({generation["refresh_token"] for generation in (tokens, first, second)}) == 3
+    assert error_of(party.refresh(tokens["refresh_token"])) == "invalid_grant"
+    assert error_of(party.refresh(second["refresh_token"])) == "invalid_grant"
+
+
 # Scope
 
 

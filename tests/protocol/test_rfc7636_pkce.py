@@ -29,6 +29,13 @@ def test_it_is_required(server: Server, browser: Browser, kind: str) -> None:
     assert refused(party, browser, code_challenge=None) == "invalid_request"
 
 
+def test_what_is_missing_is_said(relying_party: RelyingParty, browser: Browser) -> None:
+    """§4.4.1"""
+    for wish, word in (({"code_challenge": None}, "code_challenge"), ({"code_challenge_method": "plain"}, "S256")):
+        callback = browser.callback(relying_party.authorization_request(**wish).url)
+        assert word in callback["error_description"]
+
+
 @pytest.mark.parametrize(
     ("challenge", "method"),
     [

@@ -97,9 +97,11 @@ def test_claimed_https_uris(server: Server, browser: Browser, person: Person) ->
         error_page_of(browser.open(party.authorization_request(redirect_uri=other).url))
 
 
-def test_pkce_is_required_whatever_was_registered(server: Server, browser: Browser) -> None:
-    """§6"""
-    party = server.create_client(**NATIVE, redirect_uris=LOOPBACK, require_pkce=False)
+@pytest.mark.parametrize("method", ["none", "client_secret_basic"])
+def test_pkce_is_required_whatever_was_registered(server: Server, browser: Browser, method: str) -> None:
+    """§6, §8.1: also where each installation has a secret of its own."""
+    native = {**NATIVE, "token_endpoint_auth_method": method}
+    party = server.create_client(**native, redirect_uris=LOOPBACK, require_pkce=False)
     assert refused(party, browser, code_challenge=None) == "invalid_request"
 
 

@@ -22,6 +22,19 @@ def test_both_documents_are_the_same(relying_party: RelyingParty) -> None:
     assert response.json() == relying_party.metadata
 
 
+def test_addresses_are_plain(relying_party: RelyingParty) -> None:
+    """RFC 6749 §3.1, §3.2: no endpoint has a fragment; nor has any a query, or a user."""
+    addresses = [value for value in relying_party.metadata.values() if str(value).startswith("http")]
+    assert len(addresses) > 7
+    assert not [address for address in addresses if set("#?@") & set(address)]
+
+
+def test_no_endpoint_is_missing(relying_party: RelyingParty) -> None:
+    """§2, §2.1 of RFC 7009, §2 of RFC 7662"""
+    kinds = ("authorization", "token", "revocation", "introspection")
+    assert {f"{kind}_endpoint" for kind in kinds} | {"issuer", "jwks_uri"} <= relying_party.metadata.keys()
+
+
 @pytest.fixture(scope="module")
 def server_with_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server behind a proxy that keeps the path of its issuer."""

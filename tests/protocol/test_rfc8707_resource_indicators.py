@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.browser import Browser, Person
-from tests.helpers.relying_party import RelyingParty
+from tests.helpers.relying_party import PrivateKey, RelyingParty
 from tests.helpers.server import ORDERS_API, Server
 from tests.protocol.expectations import error_at_callback, error_of, refused, success_of, unverified
 
@@ -81,6 +81,25 @@ def test_the_audience(
     tokens = granted(client, browser, person, scope, *[names.get(value, value) for value in resources])
     assert sorted(audience_of(tokens["access_token"])) == sorted(names.get(value, value) for value in audience)
     assert tokens["scope"] == unverified(tokens["access_token"])["scope"]
+
+
+def test_a_list_of_resources_may_be_inside(server: Server, browser: Browser, person: Person, stock_api: str) -> None:
+    """§2.1: in a request object several are a list, and one is a string."""
+    key = PrivateKey.generate()
+    party = server.create_client(scope=SCOPE, private_key=key)
+    for inside, audience in (([ORDERS_API, stock_api], [ORDERS_API, stock_api]), (ORDERS_API, [ORDERS_API])):
+        token = key.sign(
+            {
+                "iss": party.client_id,
+                "aud": party.issuer,
+                "client_id": party.client_id,
+                "scope": "orders:read",
+                "resource": inside,
+            }
+        )
+        request, callback = party.sign_in(browser, person, "openid", request=token)
+        tokens = success_of(party.exchange(request, callback))
+        assert sorted(audience_of(tokens["access_token"])) == sorted(audience)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from tests.conftest import StartServer
 from tests.helpers.backends import SQLITE
 from tests.helpers.browser import Browser, Callback, Page, Person
 from tests.helpers.relying_party import AuthorizationRequest, PrivateKey, RelyingParty, base64url, s256
-from tests.helpers.server import Server
+from tests.helpers.server import CACHE_SECONDS, Server
 from tests.protocol.conftest import IMPATIENT, SpecialServers
 from tests.protocol.expectations import error_at_callback, error_page_of, success_of
 from tests.protocol.request_server import RequestSite, request_site
@@ -119,7 +119,7 @@ def test_what_is_inside_wins(party: RelyingParty, browser: Browser, person: Pers
     """§6.1: the two are put together, and the signed word counts."""
     state = secrets.token_urlsafe(96)
     token = request_object(party, state=state, redirect_uri=ELSEWHERE, scope="openid profile", nonce="inside")
-    request = with_object(party, token, state="outside", nonce="outside", redirect_uri=None)
+    request = with_object(party, token, state="outside", nonce="outside", redirect_uri="https://unknown.example/")
     callback = browser.callback(request.url, person)
     assert callback.target == ELSEWHERE
     assert callback.params["state"] == state
@@ -183,6 +183,34 @@ def test_a_late_sign_in_starts_over_with_its_object(impatient_server: Server) ->
     callback = browser.submit(consent, form, form.button(id="consent-allow"))
     assert isinstance(callback, Callback)
     assert success_of(party.exchange(request, callback))["scope"] == "openid email"
+
+
+@pytest.mark.parametrize("signs_always", [True, False])
+def test_the_client_is_named_inside_too(server: Server, browser: Browser, person: Person, signs_always: bool) -> None:
+    """RFC 9101 §6.3: the two have to be identical. OpenID Connect Core §6.1 lets the inner one be left out."""
+    party = signing_client(server, require_signed_request_object=signs_always)
+    token = request_object(party, without=("client_id",), state="s")
+    strict = party.authorization_request(None, request=token, state="s")
+    assert error(party, browser, strict) == "invalid_request_object"
+    if not signs_always:
+        granted(party, browser, with_object(party, token, state="s"), person)
+
+
+def test_the_key_that_is_named_is_the_one(server: Server, browser: Browser, person: Person) -> None:
+    """RFC 9101 §6.2: another key of the same client does not do, nor does one that is unknown."""
+    party = signing_client(server)
+    assert party.private_key is not None
+    second = PrivateKey.generate("ES256")
+    with server.administrator.provider() as provider:
+        client = provider.clients.get(party.client_id)
+        assert client is not None
+        jwks = {"keys": [party.private_key.jwk, second.jwk]}
+        provider.clients.update(party.client_id, {**client.metadata.to_dict(), "jwks": jwks})
+    time.sleep(CACHE_SECONDS)
+    granted(party, browser, with_object(party, second.sign(claims_of(party))), person)
+    for kid in (party.private_key.kid, "unknown"):
+        token = second.sign(claims_of(party), kid=kid)
+        assert error(party, browser, with_object(party, token)) == "invalid_request_object"
 
 
 WRONG: dict[str, dict[str, Any]] = {

@@ -108,6 +108,29 @@ def test_a_fetch_that_breaks_releases_those_who_wait() -> None:
     assert ask_for_keys(cache) is None
 
 
+def test_a_kid_that_is_new_is_looked_for_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenID Connect Core §10.1.1: whoever rotates keys publishes the next one, and then signs with it."""
+    new = ECKey.generate_key("P-256", {"kid": "new"}).as_dict(private=False)
+    published, fetches, instant = [GOOD], 0, 1000.0
+
+    def fetch(_uri: str) -> KeySet:
+        nonlocal fetches
+        fetches += 1
+        return key_set({"keys": published})
+
+    monkeypatch.setattr(published_keys.time, "monotonic", lambda: instant)
+    cache = new_cache(fetch)
+    ask_for_keys(cache, "good")
+    published.append(new)
+    instant += published_keys.REFETCH_INTERVAL
+    found = ask_for_keys(cache, "new")
+    assert found is not None
+    assert {key.kid for key in found.keys} == {"good", "new"}
+    for _ in range(3):
+        ask_for_keys(cache, "nobody's")
+    assert fetches == 2
+
+
 def test_keys_are_believed_for_so_long_and_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     """The site answers once, is gone for longer than its word counts, and comes back."""
     published = key_set({"keys": [GOOD]})

@@ -74,6 +74,16 @@ class TestIssuer:
     def test_accepted(self, issuer: str) -> None:
         assert load_settings({"IDP_ISSUER": issuer}).issuer == issuer
 
+    def test_in_production_it_is_reached_over_tls(self) -> None:
+        """RFC 6749 §3.1, RFC 8414 §2"""
+        production = {
+            "IDP_ENVIRONMENT": "production",
+            "IDP_SECRET_KEY": SECRET,
+            "IDP_KEY_ENCRYPTION_KEY": "A" * 43,
+        }
+        assert "set it to the public https:// URL" in refusal({**production, "IDP_ISSUER": "http://id.example.com"})
+        assert load_settings({**production, "IDP_ISSUER": "https://id.example.com"}).is_https
+
 
 class TestNames:
     def test_nested(self) -> None:

@@ -26,8 +26,9 @@ class Client:
     is_enabled: bool
     skip_consent: bool
     require_pkce: bool
-    """Always true of public clients."""
+    """Always true of public clients, and of native ones (RFC 8252 §8.1)."""
     rotate_refresh_tokens: bool
+    """Always true of public clients."""
     secrets: tuple[StoredSecret, ...]
     """Newest first; expired ones may be among them."""
     created_at: datetime
@@ -46,15 +47,18 @@ class Client:
 
     def __post_init__(self) -> None:
         metadata = self.metadata
+        is_native = metadata.application_type == "native"
         derived: dict[str, Any] = {
             "scopes": None if metadata.scope is None else frozenset(metadata.scope.split()),
             "resources": frozenset(map(canonical_resource, metadata.resources)) or None,
             "key_set": None if metadata.jwks is None else key_set(metadata.jwks),
             "sector": sector_of(metadata),
-            "require_pkce": self.require_pkce or metadata.is_public,
+            "require_pkce": self.require_pkce or metadata.is_public or is_native,
+            # RFC 9700 §2.2.2: without a proof of the sender, rotation alone shows that a token was copied.
+            "rotate_refresh_tokens": self.rotate_refresh_tokens or metadata.is_public,
             "_loopback_targets": (
                 loopback_targets(metadata.redirect_uris)
-                if metadata.is_public or metadata.application_type == "native"
+                if metadata.is_public or is_native
                 else frozenset()
             ),
         }

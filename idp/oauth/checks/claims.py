@@ -12,7 +12,8 @@ _MEMBERS = ("userinfo", "id_token")
 
 
 def check(draft: Draft) -> None:
-    """Keep the known claims; ignore unknown ones (§5.5). Raises InvalidRequest if it is not such an object.
+    """Keep the known claims; ignore unknown ones (§5.5). Raises InvalidRequest if it is not such an object, or if it
+    names two different people.
 
     `sub` with a value names the only acceptable person; `acr` demands a level (§5.5.1.1).
     """
@@ -27,7 +28,8 @@ def check(draft: Draft) -> None:
     for member in _MEMBERS:
         value = _object(_object(requested, "claims").get(member), f"claims.{member}")
         members[member] = {name: _object(wish, name) for name, wish in value.items()}
-    _require_subject(draft, members["id_token"])
+    for wishes in members.values():
+        _require_subject(draft, wishes)
     _require_acr(draft, members["id_token"])
     draft.claims = {
         member: {name: _kept(wish) for name, wish in wishes.items() if name in PERSON_CLAIMS}
@@ -49,16 +51,30 @@ def _object(value: Any, name: str) -> dict[str, Any]:
     return value
 
 
-def _require_subject(draft: Draft, id_token: dict[str, Any]) -> None:
-    value = id_token.get("sub", {}).get("value")
-    if isinstance(value, str):
-        draft.subject_hint = draft.user_of(value)
+def _require_subject(draft: Draft, wishes: dict[str, Any]) -> None:
+    values = _values(wishes.get("sub", {}), "sub")
+    if len(values) > 1:
+        raise InvalidRequest("claims asks for more than one value of sub")
+    for value in values:
+        draft.require_subject(value)
 
 
 def _require_acr(draft: Draft, id_token: dict[str, Any]) -> None:
     wish = id_token.get("acr")
     if not wish:
         return
-    values = wish.get("values") if isinstance(wish.get("values"), list) else [wish.get("value")]
-    draft.acr_values = tuple(value for value in values or () if isinstance(value, str))
+    draft.acr_values = _values(wish, "acr")
     draft.acr_essential = wish.get("essential") is True and bool(draft.acr_values)
+
+
+def _values(wish: dict[str, Any], name: str) -> tuple[str, ...]:
+    """The values that a wish names, by `value` or by `values` (§5.5.1).
+
+    Raises InvalidRequest if they are of another type: no answer could be what was asked for.
+    """
+    values = wish.get("values")
+    if values is None:
+        values = [] if wish.get("value") is None else [wish["value"]]
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise InvalidRequest(f"claims asks for a value of {name} that is not a string")
+    return tuple(values)

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from idp.identity.clients.client import Client
 from idp.oauth.authorization_request import AuthorizationRequest
-from idp.oauth.errors import OAuthError
+from idp.oauth.errors import InvalidRequest, OAuthError
 from idp.oauth.response import Destination
 from idp.web.provider import Provider
 
@@ -119,6 +119,16 @@ class Draft:
     def user_of(self, subject: str) -> str:
         """The user whom the client calls by this `sub`; another sector's name for a person is nobody's here."""
         return self.provider.subjects.user_of(subject, self.client.sector) or _NOBODY
+
+    def require_subject(self, subject: str) -> None:
+        """Only the user whom the client calls by this `sub` is acceptable (OpenID Connect Core §3.1.2.2).
+
+        Raises InvalidRequest if the request has named somebody else already.
+        """
+        user_id = self.user_of(subject)
+        if self.subject_hint not in (None, user_id):
+            raise InvalidRequest("the request names two different people")
+        self.subject_hint = user_id
 
     def finish(self) -> AuthorizationRequest:
         """The frozen request."""

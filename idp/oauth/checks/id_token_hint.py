@@ -16,4 +16,4 @@ def check(draft: Draft) -> None:
     audiences = audience if isinstance(audience, list) else [audience]
     if draft.client.client_id not in audiences:
         raise InvalidRequest("id_token_hint was issued to another client")
-    draft.subject_hint = draft.user_of(str(claims["sub"]))
+    draft.require_subject(str(claims["sub"]))

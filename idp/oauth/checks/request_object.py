@@ -60,5 +60,7 @@ def _apply(draft: Draft, inside: request_object.RequestObject) -> None:
         draft.params = {**outside, **inside.params}
         draft.resources_sent = inside.resources or draft.resources_sent
     else:
-        draft.params = {"client_id": draft.client.client_id, **inside.params}
+        if "client_id" not in inside.params:
+            raise InvalidRequestObject("client_id is missing in the request object")
+        draft.params = inside.params
         draft.resources_sent = inside.resources

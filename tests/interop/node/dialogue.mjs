@@ -1,5 +1,6 @@
 // The conversation with the Python test: one JSON object a line. The first line that arrives is the task;
-// `authorize(url)` has the test's browser visit a URL and returns where it was sent; `finish` ends it all.
+// `authorize(url)` has the test's browser visit a URL and returns where it was sent: a URL, or a Request if that is a
+// form which was posted. `finish` ends it all. `answer` has the test ask, as often as it likes.
 
 import { createInterface } from 'node:readline'
 
@@ -19,7 +20,8 @@ export const task = await receive()
 
 export async function authorize(url) {
   send({ authorize: String(url) })
-  return new URL((await receive()).callback)
+  const { callback, form } = await receive()
+  return form ? new Request(callback, { method: 'POST', body: new URLSearchParams(form) }) : new URL(callback)
 }
 
 export async function visit(url) {
@@ -30,4 +32,11 @@ export async function visit(url) {
 export function finish(result) {
   send({ result })
   process.stdin.destroy()
+}
+
+export async function answer(questions) {
+  for await (const line of lines) {
+    const { ask, ...more } = JSON.parse(line)
+    send({ result: await questions[ask](more) })
+  }
 }
