@@ -25,6 +25,7 @@ from pydantic import (
 
 from idp.core.environment import PREFIX, read_environment
 from idp.core.errors import ConfigurationError
+from idp.core.registration_settings import Registration
 
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 """Host names and addresses, without brackets, that never leave the machine."""
@@ -237,6 +238,7 @@ class Settings(_Section):
     fetch: Fetch = Fetch()
     retention: Retention = Retention()
     features: Features = Features()
+    registration: Registration = Registration()
 
     @field_validator("issuer")
     @classmethod

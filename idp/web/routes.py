@@ -11,6 +11,7 @@ from idp.storage.db import db
 from idp.storage.ephemeral import EphemeralStore, FallbackStore
 from idp.storage.migrate import is_current
 from idp.web.browser_session import current_session
+from idp.web.client_logos import client_logo
 from idp.web.locale import remember_choice
 from idp.web.pages import is_local_path, render_page, user_view
 from idp.web.provider import current_provider
@@ -20,6 +21,8 @@ log = structlog.get_logger("idp.health")
 DEGRADED = "degraded"
 
 blueprint = Blueprint("web", __name__)
+
+blueprint.add_url_rule("/client-logos/<digest>", "client_logo", client_logo)
 
 
 @blueprint.get("/")

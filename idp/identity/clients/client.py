@@ -33,6 +33,14 @@ class Client:
     created_at: datetime
     updated_at: datetime
     vault: SecretVault = field(repr=False)
+    is_self_registered: bool = False
+    """It registered itself: nobody here vouches for it, and it goes when nobody uses it."""
+    registration_token_hash: str | None = field(default=None, repr=False)
+    """SHA-256 of the token by which it manages its registration (RFC 7592)."""
+    last_used_at: datetime | None = None
+    """When it last got a token, to the day; None for clients of which that is not written down."""
+    logo_digest: str | None = None
+    """Names our copy of its logo, if there is one."""
 
     scopes: frozenset[str] | None = field(init=False)
     """The scopes the client may ask for; None if registration names none, and the server's policy decides."""
