@@ -109,6 +109,8 @@ def _unverified(statement: object) -> dict[str, Any]:
 def _read(path: Path) -> dict[str, _Issuer]:
     try:
         entries = strict_json(path.read_bytes())
+        if not isinstance(entries, list):
+            raise ValueError("not a list")
         return {str(entry["issuer"]): _issuer(entry) for entry in entries}
     except OSError as error:
         raise ConfigurationError(f"the file of trusted software issuers cannot be read: {error.strerror}") from None
