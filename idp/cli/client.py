@@ -115,8 +115,9 @@ def create(
 @click.option("--id-token-alg", type=click.Choice(SIGNATURE_ALGORITHMS), help="Algorithm of its ID tokens.")
 @click.option("--userinfo-alg", type=click.Choice(SIGNATURE_ALGORITHMS), help="Algorithm of signed UserInfo answers.")
 @click.option("--home-page", help="Where 'Back to …' leads.")
-@click.option("--privacy-policy", help="Linked from the consent page.")
-@click.option("--terms-of-service", help="Linked from the consent page.")
+@click.option("--logo", help="Address of its logo; it is fetched now, and pages show the copy.")
+@click.option("--privacy-policy", help="Linked from the sign-in and consent pages.")
+@click.option("--terms-of-service", help="Linked from the sign-in and consent pages.")
 @click.option("--clear", multiple=True, metavar="MEMBER", help="Remove a member of the metadata, such as scope.")
 @click.option("--consent/--skip-consent", "asks_for_consent", default=None, help="Whether users are asked.")
 @click.option("--pkce/--no-pkce", "require_pkce", default=None, help="Whether PKCE is required.")
@@ -243,6 +244,7 @@ _MEMBERS = {
     "id_token_alg": "id_token_signed_response_alg",
     "userinfo_alg": "userinfo_signed_response_alg",
     "home_page": "client_uri",
+    "logo": "logo_uri",
     "privacy_policy": "policy_uri",
     "terms_of_service": "tos_uri",
 }

@@ -186,7 +186,7 @@ class UnapprovedSoftwareStatement(OAuthError):
 
 
 class TemporarilyUnavailable(OAuthError):
-    """Too much was asked in too short a time; `Retry-After` says when to come again."""
+    """Too much was asked in too short a time; `Retry-After` says when to come again (RFC 6585 §4)."""
 
     error = "temporarily_unavailable"
     status_code = 429

@@ -268,6 +268,18 @@ def test_a_use_is_written_down_once_a_day(registrant: Registrant, information: d
         assert getattr(provider.clients.read(client_id), "last_used_at", None) == client.last_used_at
 
 
+def test_a_client_without_the_token_endpoint_is_used_too(registrant: Registrant) -> None:
+    server = registrant.server
+    information = registrant.register(
+        redirect_uris=["https://app.example/cb"], grant_types=["implicit"], response_types=["id_token"]
+    )
+    age(server, information["client_id"], 89, used=False)
+    request = registrant.party(information).authorization_request(response_type="id_token")
+    assert server.browser().callback(request.url, server.create_user())["id_token"]
+    with server.administrator.provider() as provider:
+        assert getattr(provider.clients.read(information["client_id"]), "last_used_at", None) is not None
+
+
 def test_a_failed_authentication_is_no_use(registrant: Registrant, information: dict[str, Any]) -> None:
     age(registrant.server, information["client_id"], 89, used=False)
     party = registrant.party({**information, "client_secret": "wrong"})
