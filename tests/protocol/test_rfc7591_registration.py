@@ -9,9 +9,10 @@ import httpx
 import pytest
 
 from idp.core.events import Event
-from tests.helpers.backends import SQLITE
+from tests.helpers.backends import BACKENDS, SQLITE, is_available
 from tests.helpers.browser import Person
 from tests.helpers.client_site import ClientSite
+from tests.helpers.needs import need
 from tests.helpers.registrant import OPEN, Registrant, bearer
 from tests.helpers.relying_party import CALLBACK, PrivateKey
 from tests.helpers.server import Server
@@ -451,6 +452,18 @@ def test_many_at_once_and_one_of_them_registers(guarded_server: Server) -> None:
     assert sorted(answers) == [201] * 2 + [401] * 22
     with guarded_server.administrator.provider() as provider:
         assert provider.initial_access.find(token) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend_name", BACKENDS)
+def test_many_at_once_are_no_more_than_there_may_be(special_servers: SpecialServers, backend_name: str) -> None:
+    need(is_available(backend_name), f"{backend_name} is not running")
+    settings = {**OPEN, "IDP_REGISTRATION__MAX_CLIENTS": "5"}
+    full = special_servers("crowded", backend_name, workers=2, **settings)
+
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda _: Registrant(full).post().status_code, range(24)))
+    assert sorted(answers) == [201] * 5 + [403] * 19
 
 
 def test_the_header_of_a_token_is_looked_at_without_regard_to_case(guarded_server: Server) -> None:
