@@ -117,7 +117,6 @@ def test_to_delete_leaves_nothing(open_server: Server) -> None:
     )
     party = registrant.party(information)
     tokens = party.tokens(open_server.browser(), person, "openid offline_access")
-    observer = open_server.create_client()
     deleted = registrant.manage(information, "DELETE")
     assert (deleted.status_code, deleted.content) == (204, b"")
     assert "no-store" in deleted.headers["Cache-Control"]
@@ -125,7 +124,6 @@ def test_to_delete_leaves_nothing(open_server: Server) -> None:
     assert error_of(party.refresh(tokens["refresh_token"]), 401) == "invalid_client"
     assert error_of(party.token({"grant_type": "authorization_code", "code": "x"}), 401) == "invalid_client"
     assert party.userinfo(tokens["access_token"]).status_code == 401
-    assert not observer.is_active(tokens["access_token"])
     with open_server.administrator.provider(), reading() as connection:
         for table in (ClientRow, ClientSecret, ClientLogo, ConsentRow, SessionParticipant, TokenFamily):
             mine = select(func.count()).select_from(table).where(table.client_id == information["client_id"])
