@@ -24,9 +24,12 @@ from idp.engine.tokens import (
     Tokens,
 )
 from idp.identity.access.roles import Roles
+from idp.identity.clients.initial_access import InitialAccessTokens
 from idp.identity.clients.published_keys import ClientKeys
 from idp.identity.clients.registry import ClientRegistry
 from idp.identity.clients.resource_servers import ResourceServers
+from idp.identity.clients.self_registration import SelfRegistration
+from idp.identity.clients.software_statements import SoftwareStatements
 from idp.identity.consents.consents import Consents
 from idp.identity.credentials.passwords import Passwords
 from idp.identity.credentials.totp import Totp
@@ -117,9 +120,13 @@ def build_provider(settings: Settings) -> Provider:
         fetcher,
         algorithms=settings.keys.algorithms,
         allow_front_channel=settings.has_front_channel_tokens,
+        fetch_logos=settings.registration.fetch_logos,
+        secret_lifetime=settings.registration.secret_lifetime,
     )
     encryption = Encryption(client_keys)
     back_channel = BackChannelLogout(settings, clients, keyset, encryption, fetcher)
+    initial_access = InitialAccessTokens(audit)
+    registration = SelfRegistration(settings.registration, clients, initial_access)
     resource_servers = ResourceServers(
         audit, algorithms=settings.keys.algorithms, allow_opaque=settings.features.opaque_access_tokens
     )
@@ -142,6 +149,11 @@ def build_provider(settings: Settings) -> Provider:
         roles=Roles(audit),
         clients=clients,
         client_keys=client_keys,
+        registration=registration,
+        initial_access=initial_access,
+        software_statements=SoftwareStatements(
+            settings.registration.trusted_software_issuers, fetcher, settings.issuer
+        ),
         resource_servers=resource_servers,
         consents=Consents(audit),
         sessions=sessions,
@@ -150,7 +162,7 @@ def build_provider(settings: Settings) -> Provider:
         interactions=Interactions(store, pending, settings.lifetimes),
         tokens=_tokens(settings, secrets, keyset, resource_servers, store, durable, encryption),
         lifecycle=Lifecycle(users, passwords, sessions, throttle),
-        retention=Retention(settings.retention, sessions, throttle, audit, outbox, (store, durable)),
+        retention=Retention(settings.retention, sessions, throttle, audit, outbox, (store, durable), registration),
     )
 
 
@@ -178,7 +190,7 @@ def _tokens(
 def _install_doors(app: Flask, settings: Settings) -> None:
     prefix = settings.issuer_path
     page_paths = frozenset(prefix + path for path in oauth_routes.PAGE_PATHS)
-    cors_paths = frozenset(prefix + path for path in oauth_routes.CORS_PATHS)
+    cors_paths = frozenset(prefix + path for path in oauth_routes.cors_paths(settings))
     documents = frozenset(prefix + path for path in oauth_routes.DOCUMENT_PATHS)
     if prefix:
         # Probes and load balancers know the process, not the issuer: health stays at the root.
@@ -191,7 +203,8 @@ def _install_doors(app: Flask, settings: Settings) -> None:
             cors_paths |= {inserted}
             documents |= {inserted}
     install_hooks(app, settings)
-    install_headers(app, settings, cors_paths)
+    managed = frozenset({f"{prefix}{oauth_routes.MANAGED_PATH}"} if settings.registration.is_open else ())
+    install_headers(app, settings, cors_paths, managed)
     install_locale(app, settings)
     install_pages(app)
 

@@ -12,7 +12,7 @@ from idp.signin import routes as signin_routes
 from idp.web import routes as web_routes
 
 _COMMENT = re.compile(r'add_url_rule\(\s*"[^"]+",\s*"(?P<name>\w+)".*?\)\s*#\s*(?P<comment>.+)')
-_PREFIX = re.compile(r"^(?:GET|POST)(?: and POST)? \S+: ")
+_PREFIX = re.compile(r"^(?:GET|POST|PUT|DELETE)(?: and POST)? \S+: ")
 _SECTION = re.compile(r" \([^()]*§[^()]*\)")
 _DOORS = (
     ("Protocol", oauth_routes, "What programs call. Errors are JSON ([error-codes.md](error-codes.md))."),
@@ -82,7 +82,7 @@ def endpoints(module: object) -> list[Endpoint]:
         view = app.view_functions[rule.endpoint]
         text = _SECTION.sub("", _PREFIX.sub("", sentence(view.__doc__)))
         methods = " ".join(sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}))
-        cors = rule.rule in oauth_routes.CORS_PATHS
+        cors = rule.rule in oauth_routes.CORS_PATHS or rule.rule.startswith("/oauth2/register")
         found.append(Endpoint(rule.rule, methods, text[:1].upper() + text[1:], comments.get(name, ""), cors))
     return found
 

@@ -19,9 +19,9 @@ Elsewhere it is a JSON body with the status below.
 """
 
 _BESIDE = """
-Three more answers exist wherever programs call: `temporarily_unavailable` with 503 and `Retry-After` if the database
-does not answer (nothing was changed), `server_error` with 500 if idp itself is broken (the log has the reason), and
-`not_found` with 404.
+Three more answers exist wherever programs call: `temporarily_unavailable` with 503 too, and `Retry-After`, if the
+database does not answer (nothing was changed), `server_error` with 500 if idp itself is broken (the log has the
+reason), and `not_found` with 404.
 """
 
 _PAGES = """

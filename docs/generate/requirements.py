@@ -19,8 +19,8 @@ _CELL = re.compile(r"(?<!\\)\|")
 _TEST = re.compile(r"\[`(?P<function>\w+)`\]\((?P<path>[^)\s]+)\)")
 _INTRODUCTION = """
 What each specification demands of an authorization server, one requirement a row: *must* and *must not* as MUST,
-*should* and *should not* as SHOULD, in our own words. What is left to choice is not listed, nor what concerns clients alone. The
-pages are written by hand; this one counts them. [Specifications](../specifications.md) has the overview.
+*should* and *should not* as SHOULD, in our own words. What is left to choice is not listed, nor what concerns clients
+alone. The pages are written by hand; this one counts them. [Specifications](../specifications.md) has the overview.
 
 - **tested**: the row names the tests that show it.
 - **not applicable**: it concerns something that this server does not have, or that lies outside of it.

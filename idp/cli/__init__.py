@@ -14,6 +14,7 @@ from idp.cli.errors import Root
 from idp.cli.keys import keys_group
 from idp.cli.mail import mail_group
 from idp.cli.message import message_group
+from idp.cli.registration_token import registration_token_group
 from idp.cli.role import role_group
 from idp.cli.serve import dev, serve
 from idp.cli.session import session_group
@@ -40,6 +41,7 @@ for command in (
     role_group,
     client_group,
     api_group,
+    registration_token_group,
     consent_group,
     session_group,
     keys_group,

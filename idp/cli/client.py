@@ -274,6 +274,8 @@ def _described(client: Client) -> dict[str, Any]:
         "is_public": client.is_public,
         "skip_consent": client.skip_consent,
         "require_pkce": client.require_pkce,
+        "is_self_registered": client.is_self_registered,
+        "last_used_at": client.last_used_at,
         "secrets": [{"created_at": secret.created_at, "expires_at": secret.expires_at} for secret in client.secrets],
         "created_at": client.created_at,
         "updated_at": client.updated_at,

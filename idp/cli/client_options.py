@@ -17,6 +17,7 @@ MEMBERS: Final = {
     "id_token_alg": "id_token_signed_response_alg",
     "userinfo_alg": "userinfo_signed_response_alg",
     "home_page": "client_uri",
+    "logo": "logo_uri",
     "privacy_policy": "policy_uri",
     "terms_of_service": "tos_uri",
 }
@@ -27,9 +28,9 @@ _SHARED: Final = (
         "--metadata", type=click.File(), help="JSON file with further members of its metadata; options win over it."
     ),
     click.option("--home-page", help="Where 'Back to …' leads."),
-    click.option("--privacy-policy", help="Linked from the consent page."),
-    click.option("--terms-of-service", help="Linked from the consent page."),
-    click.option("--logo-uri", help="Its logo, fetched once and shown on the sign-in pages."),
+    click.option("--privacy-policy", help="Linked from the sign-in and consent pages."),
+    click.option("--terms-of-service", help="Linked from the sign-in and consent pages."),
+    click.option("--logo", help="Address of its logo; it is fetched now, and pages show the copy."),
     click.option("--initiate-login-uri", help="Where it starts a sign-in; offered on the start page."),
     click.option("--backchannel-logout-uri", help="Where logout tokens are posted to when a session ends."),
     click.option(

@@ -15,76 +15,29 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import orjson
 
-from idp.core.errors import IdpError
+from idp.core.addresses import Address, FetchError, FetchRefused, Target, embedded, is_public, parse_url
 from idp.core.setting_sections import Fetch
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+__all__ = ["FetchError", "FetchRefused", "Fetcher"]
+
 Resolver = Callable[[str, int], list[str]]
 
-MAX_URL_LENGTH = 2048
-
-# What `is_global` of the standard library lets pass, or lets pass in some of its versions.
-_SPECIAL_USE = tuple(
-    ipaddress.ip_network(network)
-    for network in (
-        "0.0.0.0/8",
-        "100.64.0.0/10",  # shared address space, RFC 6598
-        "169.254.0.0/16",  # link-local, with the clouds' metadata services
-        "192.0.0.0/24",
-        "192.88.99.0/24",  # 6to4 relays
-        "198.18.0.0/15",  # benchmarks
-        "224.0.0.0/4",
-        "240.0.0.0/4",
-        "::/96",  # unspecified, loopback, IPv4-compatible
-        "64:ff9b:1::/48",  # local-use translation, RFC 8215
-        "100::/64",
-        "2001::/23",  # Teredo, ORCHID, benchmarks
-        "2001:db8::/32",
-        "2002::/16",  # 6to4: an IPv4 address inside
-        "3fff::/20",
-        "5f00::/16",
-        "fc00::/7",
-        "fe80::/10",
-        "fec0::/10",
-        "ff00::/8",
-    )
-)
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-_HOST_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?", re.IGNORECASE)
-_NUMBER = re.compile(r"\d+|0x[0-9a-f]*", re.IGNORECASE)
 _JSON = re.compile(r"application/(?:[a-z0-9!#$&^_.-]+\+)?json", re.IGNORECASE)
 # Request objects are older than their media type: what is served as text or bytes is one if it looks like one.
 _JWT = re.compile(r"application/(?:(?:[a-z0-9-]+\+)?jwt|jose|octet-stream)|text/plain|", re.IGNORECASE)
+# What an image is, its bytes decide; this only spares us reading a page.
+_IMAGE = re.compile(r"image/[a-z0-9.+-]+|(?:application|binary)/octet-stream|", re.IGNORECASE)
 _COMPACT = re.compile(rb"\s*[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*){2,4}\s*")
 
+_DOCUMENTS = "application/json, application/oauth-authz-req+jwt, application/jwt"
+_IMAGES = "image/png, image/jpeg, image/webp, image/gif"
+
 _PASSING = (408, 425, 429)  # refusals that are about the moment
-
-
-class FetchError(IdpError):
-    """The document was not fetched; the message says why, without telling what else is in our network."""
-
-
-class FetchRefused(FetchError):
-    """Asking again soon is of no use: they would not have it, or we do not go there."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Target:
-    is_tls: bool
-    host: str
-    port: int
-    path: str
-
-    @property
-    def host_header(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == (443 if self.is_tls else 80) else f"{host}:{self.port}"
 
 
 class Fetcher:
@@ -125,18 +78,27 @@ class Fetcher:
             raise FetchError("the document is not a token in compact form")
         return body.decode("ascii")
 
+    def get_image(self, url: str, max_bytes: int) -> bytes:
+        """What is said to be an image at `url`, at most `max_bytes` of it. Raises FetchError."""
+        return self._exchange(url, _reader(_IMAGE, _IMAGES), max_bytes)
+
     def post_form(self, url: str, fields: Mapping[str, str]) -> None:
         """POST a form; any 2xx is success, and what is answered beside that is not looked at. Raises FetchError."""
         form = urlencode(fields).encode("ascii")
         self._exchange(url, lambda connection, target, _max_bytes: _post(connection, target, form))
 
-    def _exchange(self, url: str, talk: Callable[[http.client.HTTPConnection, _Target, int], bytes]) -> bytes:
-        target = _parse(url)
+    def _exchange(
+        self,
+        url: str,
+        talk: Callable[[http.client.HTTPConnection, Target, int], bytes],
+        max_bytes: int | None = None,
+    ) -> bytes:
+        target = parse_url(url)
         deadline = time.monotonic() + self._settings.timeout
         addresses = self._checked_addresses(target, deadline)
         try:
             with self._connected(target, addresses, deadline) as connection:
-                body = talk(connection, target, self._settings.max_bytes)
+                body = talk(connection, target, max_bytes or self._settings.max_bytes)
             _left(deadline)
         except ssl.SSLCertVerificationError as error:
             raise FetchError(f"{target.host} has no valid certificate: {error.verify_message}") from error
@@ -149,7 +111,7 @@ class Fetcher:
             raise FetchError(f"{target.host} could not be read: {type(error).__name__}") from error
         return body
 
-    def _checked_addresses(self, target: _Target, deadline: float) -> list[str]:
+    def _checked_addresses(self, target: Target, deadline: float) -> list[str]:
         """The addresses of the host. Every one of them must be fit to be connected to."""
         try:
             found = _within(deadline, lambda: self._resolve(target.host, target.port))
@@ -167,21 +129,19 @@ class Fetcher:
             self._check(address, target)
         return found
 
-    def _check(self, address: Address, target: _Target) -> None:
-        is_loopback = _embedded(address).is_loopback
+    def _check(self, address: Address, target: Target) -> None:
+        is_loopback = embedded(address).is_loopback
         if not target.is_tls and not (self._allow_loopback and is_loopback):
             raise FetchError("only https is fetched")
         if is_loopback and self._allow_loopback:
             return
-        if any(candidate in network for candidate in (address, _embedded(address)) for network in self._allowed):
+        if any(candidate in network for candidate in (address, embedded(address)) for network in self._allowed):
             return
         if not is_public(address):
             raise FetchRefused(f"{target.host} is not on the public Internet")
 
     @contextmanager
-    def _connected(
-        self, target: _Target, addresses: list[str], deadline: float
-    ) -> Iterator[http.client.HTTPConnection]:
+    def _connected(self, target: Target, addresses: list[str], deadline: float) -> Iterator[http.client.HTTPConnection]:
         with closing(_connect(addresses, target.port, deadline)) as raw:
             channel = raw
             if target.is_tls:
@@ -199,56 +159,6 @@ class Fetcher:
             finally:
                 guillotine.cancel()
                 connection.close()
-
-
-def is_public(address: Address) -> bool:
-    """True for an address of the public Internet, by the IANA special-purpose registries (RFC 6890).
-
-    An IPv4 address inside an IPv6 one (mapped; NAT64, RFC 6052) is judged by itself.
-    """
-    inner = _embedded(address)
-    return inner.is_global and not any(inner in network for network in _SPECIAL_USE)
-
-
-def _embedded(address: Address) -> Address:
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            return address.ipv4_mapped
-        if address in _NAT64:
-            return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
-    return address
-
-
-def _parse(url: str) -> _Target:
-    """Take the URL apart. Raises FetchRefused for anything that another parser might understand differently."""
-    if len(url) > MAX_URL_LENGTH or not url.isascii() or re.search(r"[\x00-\x20\x7f\\]", url):
-        raise FetchRefused("the URL is malformed")
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        raise FetchRefused("the URL is malformed") from None
-    if parts.scheme not in ("https", "http"):
-        raise FetchRefused("only https is fetched")
-    if "@" in parts.netloc or parts.fragment or port == 0 or not _is_host(host):
-        raise FetchRefused("the URL is malformed")
-    is_tls = parts.scheme == "https"
-    path = parts.path or "/"
-    return _Target(
-        is_tls=is_tls,
-        host=host,
-        port=port or (443 if is_tls else 80),
-        path=f"{path}?{parts.query}" if parts.query else path,
-    )
-
-
-def _is_host(host: str) -> bool:
-    """A name, or an address in its usual notation: not 2130706433, 0x7f.1, 127.1 or fe80::1%eth0."""
-    try:
-        return "%" not in host and bool(ipaddress.ip_address(host))
-    except ValueError:
-        labels = host.rstrip(".").split(".")
-        return len(host) <= 254 and bool(_HOST_NAME.fullmatch(host)) and not _NUMBER.fullmatch(labels[-1])
 
 
 def _system_resolver(host: str, port: int) -> list[str]:
@@ -298,10 +208,10 @@ def _cut(channel: socket.socket) -> None:
         socket.socket.shutdown(channel, socket.SHUT_RDWR)
 
 
-def _headers(target: _Target) -> dict[str, str]:
+def _headers(target: Target, accept: str = _DOCUMENTS) -> dict[str, str]:
     return {
         "Host": target.host_header,
-        "Accept": "application/json, application/oauth-authz-req+jwt, application/jwt",
+        "Accept": accept,
         # A compressed answer could be larger than its size says.
         "Accept-Encoding": "identity",
         "User-Agent": "idp",
@@ -309,7 +219,7 @@ def _headers(target: _Target) -> dict[str, str]:
     }
 
 
-def _post(connection: http.client.HTTPConnection, target: _Target, form: bytes) -> bytes:
+def _post(connection: http.client.HTTPConnection, target: Target, form: bytes) -> bytes:
     headers = _headers(target) | {"Content-Type": "application/x-www-form-urlencoded"}
     connection.request("POST", target.path, body=form, headers=headers)
     with connection.getresponse() as response:
@@ -319,11 +229,13 @@ def _post(connection: http.client.HTTPConnection, target: _Target, form: bytes) 
     return b""
 
 
-def _reader(media_type: re.Pattern[str]) -> Callable[[http.client.HTTPConnection, _Target, int], bytes]:
+def _reader(
+    media_type: re.Pattern[str], accept: str = _DOCUMENTS
+) -> Callable[[http.client.HTTPConnection, Target, int], bytes]:
     """What GETs a document of that media type."""
 
-    def read(connection: http.client.HTTPConnection, target: _Target, max_bytes: int) -> bytes:
-        connection.request("GET", target.path, headers=_headers(target))
+    def read(connection: http.client.HTTPConnection, target: Target, max_bytes: int) -> bytes:
+        connection.request("GET", target.path, headers=_headers(target, accept))
         with connection.getresponse() as response:
             if response.status != 200:
                 kind = "a redirect, which is not followed" if 300 <= response.status < 400 else "no document"

@@ -23,6 +23,7 @@ from pydantic import (
 
 from idp.core.environment import PREFIX, read_environment
 from idp.core.errors import ConfigurationError
+from idp.core.registration_settings import Registration
 from idp.core.setting_sections import (
     Features,
     Fetch,
@@ -95,6 +96,7 @@ class Settings(Section):
     fetch: Fetch = Fetch()
     retention: Retention = Retention()
     features: Features = Features()
+    registration: Registration = Registration()
 
     @field_validator("issuer")
     @classmethod

@@ -93,6 +93,8 @@ def metadata(settings: Settings) -> dict[str, Any]:
         document["request_object_encryption_enc_values_supported"] = list(CONTENT_ENCRYPTION)
     if settings.features.session_management:
         document["check_session_iframe"] = url("/oauth2/check-session")
+    if settings.registration.is_open:
+        document["registration_endpoint"] = url("/oauth2/register")
     if settings.support_url:
         document["service_documentation"] = settings.support_url
     return document

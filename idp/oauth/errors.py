@@ -168,5 +168,46 @@ class InsufficientScope(OAuthError):
     status_code = 403
 
 
+class InvalidRedirectUri(OAuthError):
+    """A redirect URI cannot be registered (RFC 7591 §3.2.2)."""
+
+    error = "invalid_redirect_uri"
+
+
+class InvalidClientMetadata(OAuthError):
+    """The metadata of a client that wants to register is malformed or contradicts itself (RFC 7591 §3.2.2)."""
+
+    error = "invalid_client_metadata"
+
+
+class InvalidSoftwareStatement(OAuthError):
+    """The software statement is malformed, out of date, or not by whom it names (RFC 7591 §3.2.2)."""
+
+    error = "invalid_software_statement"
+
+
+class UnapprovedSoftwareStatement(OAuthError):
+    """The software statement is by somebody who is not trusted here (RFC 7591 §3.2.2)."""
+
+    error = "unapproved_software_statement"
+
+
+class TemporarilyUnavailable(OAuthError):
+    """Too much was asked in too short a time; `Retry-After` says when to come again (RFC 6585 §4)."""
+
+    error = "temporarily_unavailable"
+    status_code = 429
+
+    def __init__(self, description: str | None = None, *, retry_after: int = 1, detail: str | None = None) -> None:
+        super().__init__(description, detail=detail)
+        self.retry_after = retry_after
+
+    def get_headers(self) -> list[tuple[str, str]]:
+        """With the time to wait (RFC 9110 §10.2.3)."""
+        headers: list[tuple[str, str]] = super().get_headers()
+        headers.append(("Retry-After", str(self.retry_after)))
+        return headers
+
+
 #: Registered code → class, for outcomes that other floors name by their code.
 BY_CODE: dict[str, type[OAuthError]] = {cls.error: cls for cls in OAuthError.__subclasses__()}

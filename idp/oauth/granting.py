@@ -60,6 +60,7 @@ def grant(request: AuthorizationRequest, gathered: Gathered, client: Client, ses
         scopes=list(scopes),
         response_type=request.response_type,
     )
+    current_provider().registration.note_use(client)
     if authorization.is_openid:
         state = session_state(request.client_id, request.redirect_uri)
         if state is not None:

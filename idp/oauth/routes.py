@@ -2,11 +2,13 @@
 
 from flask import Blueprint
 
+from idp.core.settings import Settings
 from idp.oauth.authorize import authorize, authorize_post, resume
 from idp.oauth.discovery import discovery
 from idp.oauth.end_session import end_session
 from idp.oauth.introspection import introspect
 from idp.oauth.jwks import jwks
+from idp.oauth.registration import manage, register
 from idp.oauth.revocation import revoke
 from idp.oauth.session_management import check_session
 from idp.oauth.token import token
@@ -26,6 +28,10 @@ blueprint.add_url_rule("/oauth2/revoke", "revoke", revoke, methods=_POST)  # RFC
 blueprint.add_url_rule("/oauth2/jwks", "jwks", jwks, methods=_GET)  # RFC 7517
 blueprint.add_url_rule("/oauth2/logout", "end_session", end_session, methods=_BOTH)  # RP-Initiated Logout
 blueprint.add_url_rule("/oauth2/check-session", "check_session", check_session, methods=_GET)  # Session Management
+blueprint.add_url_rule("/oauth2/register", "register", register.register, methods=_POST)  # RFC 7591 §3.1
+blueprint.add_url_rule("/oauth2/register/<client_id>", "registered", manage.show, methods=_GET)  # RFC 7592 §2.1
+blueprint.add_url_rule("/oauth2/register/<client_id>", "replace", manage.replace, methods=("PUT",))  # RFC 7592 §2.2
+blueprint.add_url_rule("/oauth2/register/<client_id>", "delete", manage.delete, methods=("DELETE",))  # RFC 7592 §2.3
 blueprint.add_url_rule("/.well-known/openid-configuration", "discovery", discovery)  # OIDC Discovery §4
 blueprint.add_url_rule("/.well-known/oauth-authorization-server", "metadata", discovery)  # RFC 8414 §3
 
@@ -37,3 +43,10 @@ DOCUMENT_PATHS = frozenset(
 )
 #: What pages of applications may call. Introspection is for servers with a secret, never for a page.
 CORS_PATHS = DOCUMENT_PATHS | {"/oauth2/token", "/oauth2/userinfo", "/oauth2/revoke"}
+#: Below it clients manage their registration, also from pages, where they may register at all.
+MANAGED_PATH = "/oauth2/register/"
+
+
+def cors_paths(settings: Settings) -> frozenset[str]:
+    """CORS_PATHS, and the registration endpoint if there is one."""
+    return CORS_PATHS | ({"/oauth2/register"} if settings.registration.is_open else set())

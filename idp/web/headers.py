@@ -26,8 +26,14 @@ def content_security_policy(
     )
 
 
-def install_headers(app: Flask, settings: Settings, cors_paths: frozenset[str]) -> None:
-    """Add the headers to every response, errors included."""
+def install_headers(
+    app: Flask, settings: Settings, cors_paths: frozenset[str], managed: frozenset[str] = frozenset()
+) -> None:
+    """Add the headers to every response, errors included.
+
+    Pages of any origin may call `cors_paths`, and read, replace and delete what lies below `managed`.
+    """
+    managed_prefixes = tuple(managed)
     transport_security = "max-age=63072000" + ("; includeSubDomains" if settings.hsts_include_subdomains else "")
 
     @app.after_request
@@ -49,7 +55,7 @@ def install_headers(app: Flask, settings: Settings, cors_paths: frozenset[str]) 
                 headers.setdefault("X-Frame-Options", "DENY")
             headers.setdefault("Cross-Origin-Opener-Policy", "same-origin-allow-popups")
             headers.setdefault("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
-        if request.path in cors_paths:
+        if request.path in cors_paths or request.path.startswith(managed_prefixes):
             # No credentials cross origins here: these endpoints authenticate by token or client, never by cookie.
             headers.add("Access-Control-Allow-Origin", "*")
             headers.add("Access-Control-Expose-Headers", "WWW-Authenticate, DPoP-Nonce")
@@ -57,12 +63,18 @@ def install_headers(app: Flask, settings: Settings, cors_paths: frozenset[str]) 
 
     @app.before_request
     def _preflight() -> Response | None:
-        if request.method != "OPTIONS" or request.path not in cors_paths:
+        if request.method != "OPTIONS":
+            return None
+        if request.path in cors_paths:
+            methods = "GET, POST, OPTIONS"
+        elif request.path.startswith(managed_prefixes):
+            methods = "GET, PUT, DELETE, OPTIONS"
+        else:
             return None
         response = Response(status=204)
         response.headers.remove("Content-Type")
-        response.headers["Allow"] = "GET, POST, OPTIONS"
-        response.headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
+        response.headers["Allow"] = methods
+        response.headers["Access-Control-Allow-Methods"] = methods
         response.headers["Access-Control-Allow-Headers"] = _ALLOWED_REQUEST_HEADERS
         response.headers["Access-Control-Max-Age"] = "86400"
         return response

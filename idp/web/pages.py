@@ -12,6 +12,7 @@ from idp import __version__
 from idp.core.randomness import new_token
 from idp.identity.clients.client import Client
 from idp.identity.directory.users import User
+from idp.web.client_logos import logo_url
 from idp.web.csrf import csrf_token
 from idp.web.locale import LANGUAGES
 from idp.web.provider import current_provider
@@ -32,6 +33,7 @@ class ClientView:
     name: str
     host: str | None
     logo_uri: str | None
+    """On our own origin: a remote image would tell its host who signs in."""
     policy_uri: str | None
     tos_uri: str | None
     home_uri: str | None
@@ -52,15 +54,15 @@ def client_view(client: Client | None) -> ClientView | None:
     """The client as a page shows it, in the page's language."""
     if client is None:
         return None
-    metadata = client.metadata
-    name = client.text("client_name", str(get_locale())) or client.client_id
+    locale = str(get_locale())
+    name = client.text("client_name", locale) or client.client_id
     return ClientView(
         name=name,
         host=client.host,
-        logo_uri=None,  # remote images are never loaded from the client's host: that would leak who signs in
-        policy_uri=metadata.policy_uri,
-        tos_uri=metadata.tos_uri,
-        home_uri=metadata.client_uri,
+        logo_uri=logo_url(client),
+        policy_uri=client.text("policy_uri", locale),
+        tos_uri=client.text("tos_uri", locale),
+        home_uri=client.text("client_uri", locale),
         initial=name[:1].upper(),
     )
 

@@ -13,9 +13,12 @@ from idp.engine.lifecycle import Lifecycle
 from idp.engine.lifecycle.retention import Retention
 from idp.engine.tokens import Tokens
 from idp.identity.access.roles import Roles
+from idp.identity.clients.initial_access import InitialAccessTokens
 from idp.identity.clients.published_keys import ClientKeys
 from idp.identity.clients.registry import ClientRegistry
 from idp.identity.clients.resource_servers import ResourceServers
+from idp.identity.clients.self_registration import SelfRegistration
+from idp.identity.clients.software_statements import SoftwareStatements
 from idp.identity.consents.consents import Consents
 from idp.identity.credentials.passwords import Passwords
 from idp.identity.credentials.totp import Totp
@@ -57,6 +60,9 @@ class Provider:
     roles: Roles
     clients: ClientRegistry
     client_keys: ClientKeys
+    registration: SelfRegistration
+    initial_access: InitialAccessTokens
+    software_statements: SoftwareStatements
     resource_servers: ResourceServers
     consents: Consents
     sessions: Sessions

@@ -10,6 +10,7 @@ from idp.core.errors import IdpError, Unavailable
 from idp.storage.db import db
 from idp.storage.ephemeral import EphemeralStore, FallbackStore
 from idp.storage.migrate import is_current
+from idp.web.client_logos import client_logo
 from idp.web.home import home
 from idp.web.locale import remember_choice
 from idp.web.pages import is_local_path
@@ -21,6 +22,7 @@ DEGRADED = "degraded"
 
 blueprint = Blueprint("web", __name__)
 blueprint.add_url_rule("/", "home", home)
+blueprint.add_url_rule("/client-logos/<digest>", "client_logo", client_logo)
 
 
 @blueprint.get("/language/<code>")

@@ -1,6 +1,7 @@
 """Servers for the protocol: one on SQLite unless a test says that storage matters."""
 
 import contextlib
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -8,8 +9,11 @@ import pytest
 
 from tests.helpers.backends import SQLITE, fresh_backend, is_available
 from tests.helpers.browser import Browser, Person
+from tests.helpers.certificates import Certificate, loopback_certificate
+from tests.helpers.client_site import ClientSite, client_site
 from tests.helpers.needs import need
-from tests.helpers.relying_party import RelyingParty
+from tests.helpers.registrant import GUARDED, OPEN, Registrant
+from tests.helpers.relying_party import PrivateKey, RelyingParty
 from tests.helpers.server import Server, running_server
 
 #: Seconds: short enough to wait for, as short as the settings allow.
@@ -18,6 +22,9 @@ IMPATIENT = {
     "IDP_LIFETIMES__INTERACTION": "10",
     "IDP_LIFETIMES__REFRESH_TOKEN_RACE_GRACE": "1",
 }
+
+SOFTWARE_ISSUER = "https://federation.example"
+"""Whose software statements count at the guarded server."""
 
 SpecialServers = Callable[..., Server]
 
@@ -50,6 +57,61 @@ def watched_server(_special_servers: SpecialServers) -> Server:
 def two_workers(request: pytest.FixtureRequest, _special_servers: SpecialServers) -> Server:
     """A shared server of two processes."""
     return _special_servers("two_workers", _chosen(request), workers=2)
+
+
+@pytest.fixture
+def special_servers(_special_servers: SpecialServers) -> SpecialServers:
+    """Servers for the settings of a single test."""
+    return _special_servers
+
+
+@pytest.fixture
+def open_server(request: pytest.FixtureRequest, _special_servers: SpecialServers, authority: Certificate) -> Server:
+    """A shared server at which everybody may register clients, and which trusts the site's certificate."""
+    trust = {"IDP_FETCH__CA_BUNDLE": str(authority.certificate)}
+    return _special_servers("open", _chosen(request), **OPEN, **trust)
+
+
+@pytest.fixture
+def guarded_server(
+    request: pytest.FixtureRequest,
+    _special_servers: SpecialServers,
+    software_issuer: PrivateKey,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Server:
+    """A shared server of two processes at which clients register by initial access tokens and software statements."""
+    trusted = tmp_path_factory.mktemp("trusted") / "issuers.json"
+    trusted.write_text(json.dumps([{"issuer": SOFTWARE_ISSUER, "jwks": {"keys": [software_issuer.jwk]}}]))
+    more = {
+        "IDP_REGISTRATION__TRUSTED_SOFTWARE_ISSUERS": str(trusted),
+        "IDP_REGISTRATION__GRANT_TYPES": "authorization_code refresh_token client_credentials",
+    }
+    return _special_servers("guarded", _chosen(request), workers=2, **GUARDED, **more)
+
+
+@pytest.fixture
+def registrant(open_server: Server) -> Registrant:
+    """An application that has not registered yet."""
+    return Registrant(open_server)
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    """The certificate of the site."""
+    return loopback_certificate(tmp_path_factory.mktemp("site"))
+
+
+@pytest.fixture(scope="session")
+def software_issuer() -> PrivateKey:
+    """The key of SOFTWARE_ISSUER."""
+    return PrivateKey.generate("ES256")
+
+
+@pytest.fixture
+def site(authority: Certificate) -> Iterator[ClientSite]:
+    """The application's own site, over TLS."""
+    with client_site(authority) as running:
+        yield running
 
 
 @pytest.fixture

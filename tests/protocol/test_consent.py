@@ -83,15 +83,6 @@ def test_an_app_whose_identity_cannot_be_assured_is_always_asked_about(
     assert (silent.params.get("error") == "consent_required") is asked
 
 
-def test_the_page_leads_to_the_apps_policy_and_terms(server: Server, browser: Browser, person: Person) -> None:
-    pages = {"policy_uri": "https://app.example.com/privacy", "tos_uri": "https://app.example.com/terms"}
-    app = server.create_client(**pages)
-    page = browser.log_in(browser.page(app.authorization_request().url), person)
-    assert isinstance(page, Page)
-    assert page.data_page == "consent"
-    assert set(pages.values()) <= set(page.links)
-
-
 def test_without_offline_access_the_tokens_end_with_the_browser_session(
     server: Server, app: RelyingParty, browser: Browser, person: Person
 ) -> None:

@@ -15,7 +15,7 @@ PAGES = {
     "--home-page": ("client_uri", "https://shop.example.com/"),
     "--privacy-policy": ("policy_uri", "https://shop.example.com/privacy"),
     "--terms-of-service": ("tos_uri", "https://shop.example.com/terms"),
-    "--logo-uri": ("logo_uri", "https://shop.example.com/logo.svg"),
+    "--logo": ("logo_uri", "https://shop.example.com/logo.png"),
     "--initiate-login-uri": ("initiate_login_uri", "https://shop.example.com/login"),
     "--backchannel-logout-uri": ("backchannel_logout_uri", "https://shop.example.com/back"),
     "--frontchannel-logout-uri": ("frontchannel_logout_uri", "https://shop.example.com/front"),
@@ -54,7 +54,7 @@ def test_each_of_them_can_be_changed_switched_off_and_cleared(ask: Ask) -> None:
         ("--frontchannel-logout-uri", "https://elsewhere.example.com/front", "redirect URI"),
         ("--backchannel-logout-uri", "http://shop.example.com/back", "https"),
         ("--initiate-login-uri", "http://shop.example.com/login", "https"),
-        ("--logo-uri", "javascript:alert(1)", "https"),
+        ("--logo", "javascript:alert(1)", "https"),
     ],
 )
 def test_an_address_that_will_not_do_is_a_sentence(ask: Ask, run: Run, option: str, value: str, words: str) -> None:

@@ -495,3 +495,17 @@ class TestCache:
         for thread in threads:
             thread.join()
         assert failures == []
+
+
+class TestLogos:
+    def test_a_deployment_that_fetches_none(self, app: Flask) -> None:
+        """Nothing is asked for, and what was there before stays while its address does."""
+
+        class NoFetcher:
+            def get_image(self, url: str, max_bytes: int) -> bytes:
+                raise AssertionError("must not be asked")
+
+        registry = make_registry(fetcher=NoFetcher(), fetch_logos=False)
+        client, _ = registry.create(WEB | {"logo_uri": "https://app.example/logo.png"})
+        assert client.logo_digest is None
+        assert client.metadata.logo_uri == "https://app.example/logo.png"

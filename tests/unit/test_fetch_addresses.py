@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from idp.core.fetch import Fetcher, FetchError, is_public
+from idp.core.addresses import is_public
+from idp.core.fetch import Fetcher, FetchError
 from idp.core.setting_sections import Fetch
 from tests.helpers.certificates import loopback_certificate
 from tests.helpers.json_server import DOCUMENT, Web, json_server

@@ -305,6 +305,16 @@ class TestLimited:
         throttle.release("totp:u1")
         assert [throttle.limited("totp:u1", 2, 60) for _ in range(2)] == [False, True]
 
+    def test_it_says_when_to_come_again(self, throttle: Throttle) -> None:
+        with time_machine.travel(now(), tick=False) as clock:
+            assert throttle.reopens_in("totp:u1") == 1, "at once"
+            throttle.limited("totp:u1", 1, 60)
+            assert throttle.reopens_in("totp:u1") == 60
+            clock.shift(45.5)
+            assert throttle.reopens_in("totp:u1") == 15
+            clock.shift(60)
+            assert throttle.reopens_in("totp:u1") == 1
+
     def test_it_does_not_meet_the_other_counters(self, throttle: Throttle) -> None:
         throttle.limited("account:u1", 100, 60)
         assert rows() == {"limit:account:u1": 1}

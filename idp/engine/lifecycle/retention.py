@@ -7,6 +7,7 @@ from typing import Final, cast
 from sqlalchemy import Table
 
 from idp.core.setting_sections import Retention as RetentionSettings
+from idp.identity.clients.self_registration import SelfRegistration
 from idp.identity.sessions.sessions import Sessions
 from idp.services.audit import AuditTrail
 from idp.services.limits.throttle import Throttle
@@ -29,12 +30,14 @@ class Retention:
         audit: AuditTrail,
         outbox: Outbox,
         stores: Iterable[EphemeralStore],
+        registration: SelfRegistration | None = None,
     ) -> None:
         self._settings = settings
         self._sessions = sessions
         self._throttle = throttle
         self._audit = audit
         self._outbox = outbox
+        self._registration = registration
         self._stores = tuple(stores)
 
     def tasks(self, at: datetime) -> dict[str, Callable[[], int]]:
@@ -50,6 +53,9 @@ class Retention:
             "messages": lambda: self._outbox.purge(at - timedelta(days=settings.message_days)),
             "token families": lambda: self._purge_families(at - timedelta(days=settings.token_family_days)),
         }
+        if registration := self._registration:
+            tasks["unused clients"] = lambda: registration.delete_unused(at)
+            tasks["initial access tokens"] = lambda: registration.purge_initial_access(at)
         if settings.audit_days:
             tasks["audit events"] = lambda: self._audit.purge(at - timedelta(days=settings.audit_days))
         return tasks

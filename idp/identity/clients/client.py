@@ -34,6 +34,14 @@ class Client:
     created_at: datetime
     updated_at: datetime
     vault: SecretVault = field(repr=False)
+    is_self_registered: bool = False
+    """It registered itself: nobody here vouches for it, and it goes when nobody uses it."""
+    registration_token_hash: str | None = field(default=None, repr=False)
+    """SHA-256 of the token by which it manages its registration (RFC 7592)."""
+    last_used_at: datetime | None = None
+    """When it last got a token, to the day; None for clients of which that is not written down."""
+    logo_digest: str | None = None
+    """Names our copy of its logo, if there is one."""
 
     scopes: frozenset[str] | None = field(init=False)
     """The scopes the client may ask for; None if registration names none, and the server's policy decides."""
@@ -57,9 +65,7 @@ class Client:
             # RFC 9700 §2.2.2: without a proof of the sender, rotation alone shows that a token was copied.
             "rotate_refresh_tokens": self.rotate_refresh_tokens or metadata.is_public,
             "_loopback_targets": (
-                loopback_targets(metadata.redirect_uris)
-                if metadata.is_public or is_native
-                else frozenset()
+                loopback_targets(metadata.redirect_uris) if metadata.is_public or is_native else frozenset()
             ),
         }
         for name, value in derived.items():

@@ -30,11 +30,11 @@ class Members(BaseModel):
     client_uri: str | None = None
     """The client's home page; where "Back to …" leads."""
     logo_uri: str | None = None
-    """Stored, and not shown: a remote image would tell its host who signs in."""
+    """Its logo: fetched once, at registration and at changes, and shown as our copy. PNG, JPEG, GIF or WebP."""
     policy_uri: str | None = None
-    """Privacy policy, linked from the consent page."""
+    """Privacy policy, linked from the sign-in and consent pages."""
     tos_uri: str | None = None
-    """Terms of service, linked from the consent page."""
+    """Terms of service, linked from the sign-in and consent pages."""
     contacts: Annotated[tuple[Line, ...], Field(max_length=20)] = ()
     """Addresses of the people responsible."""
     application_type: Literal["web", "native"] = "web"
@@ -101,6 +101,8 @@ class Members(BaseModel):
     """Names the software, whatever the installation."""
     software_version: Line | None = None
     """Its version."""
+    software_statement: Annotated[str, Field(max_length=16384)] | None = None
+    """The verified statement that it registered with (RFC 7591 §2.3), as it was."""
     localized: dict[str, str] = {}
     """Translations of the human-readable members by their full name, such as `client_name#de` (§2.2)."""
 

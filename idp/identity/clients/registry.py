@@ -6,6 +6,7 @@ memory and asks the database only when something changed.
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from idp.core.clock import now
-from idp.core.crypto import Sealer, SecretRing
+from idp.core.crypto import Sealer, SecretRing, sha256_hex
 from idp.core.errors import Conflict, Invalid, NotFound
 from idp.core.events import Event
 from idp.core.fetch import Fetcher
@@ -21,18 +22,19 @@ from idp.core.randomness import new_id
 from idp.identity.clients import rows
 from idp.identity.clients.client import Client
 from idp.identity.clients.grants import without_front_channel
+from idp.identity.clients.logos import LogoFetch, fetch_logo, keep_logo
 from idp.identity.clients.members import SECRET_METHODS, SIGNATURE_ALGORITHMS
 from idp.identity.clients.metadata import ClientMetadata
 from idp.identity.clients.record_cache import RecordCache
 from idp.identity.clients.secret_vault import SecretVault
-from idp.identity.clients.secrets import check_given_secret, generate_secret
+from idp.identity.clients.secrets import generate_secret, is_ageing, secret_for
 from idp.identity.clients.sector import check_sector_document
 from idp.identity.clients.signing import check_signing_alg
 from idp.services.audit import AuditTrail
 from idp.storage.db import reading, transaction
 from idp.storage.versions import VersionWatch, bump
 
-__all__ = ["Client", "ClientRegistry"]
+__all__ = ["Client", "ClientRegistry", "PreparedClient"]
 
 CACHE_SIZE = 10_000
 VERSION = "clients"
@@ -42,6 +44,17 @@ _POSSIBLE_ID = re.compile(r"[\x20-\x7E]{1,255}")  # RFC 6749 Appendix A.1
 # Without % and +, which mean something else to a server that form-decodes a client's Basic credentials (RFC 6749
 # §2.3.1) when the client did not encode them.
 _NEW_ID = re.compile(r"[A-Za-z0-9\-._~:/?=&@]{1,255}")
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedClient:
+    """Metadata that was checked, and what was fetched for it: ready to be stored in a transaction."""
+
+    metadata: ClientMetadata
+    logo: LogoFetch
+
+
+Registrable = PreparedClient | ClientMetadata | Mapping[str, Any]
 
 
 class ClientRegistry:
@@ -56,15 +69,20 @@ class ClientRegistry:
         *,
         algorithms: Sequence[str] = SIGNATURE_ALGORITHMS,
         allow_front_channel: bool = True,
+        fetch_logos: bool = True,
+        secret_lifetime: int = 0,
         cache_size: int = CACHE_SIZE,
     ) -> None:
         """`fetcher` reads what registration refers to. `algorithms`: those that have signing keys, of which clients
-        may choose. `allow_front_channel`: clients may register the implicit and hybrid flows."""
+        may choose. `allow_front_channel`: clients may register the implicit and hybrid flows. `secret_lifetime`:
+        seconds for which a secret is good of a client that registered itself; 0 for ever."""
         self._algorithms = algorithms
         self._allow_front_channel = allow_front_channel
         self._vault = SecretVault(secrets, sealer)
         self._audit = audit
         self._fetcher = fetcher
+        self._logo_fetcher = fetcher if fetch_logos else None
+        self._secret_lifetime = secret_lifetime
         self._cache: RecordCache[Client] = RecordCache(VersionWatch(VERSION), cache_size)
 
     def get(self, client_id: str) -> Client | None:
@@ -74,39 +92,55 @@ class ClientRegistry:
         something checks `is_enabled`. A change by another process is seen within two seconds.
         """
         # Before the cache: it must not remember a megabyte that was sent as a client_id.
-        return self._cache.get(client_id, self._load) if _POSSIBLE_ID.fullmatch(client_id) else None
+        return self._cache.get(client_id, self.read) if _POSSIBLE_ID.fullmatch(client_id) else None
 
-    def _load(self, client_id: str) -> Client | None:
+    def read(self, client_id: str) -> Client | None:
+        """The client as the database has it now: for those who look at what they have just changed."""
         with reading() as connection:
             return rows.find_client(connection, client_id, self._vault)
 
+    def prepare(self, metadata: ClientMetadata | Mapping[str, Any]) -> PreparedClient:
+        """Check metadata, and fetch what it refers to, which has no place in a transaction. Raises Invalid."""
+        checked = self._checked(metadata)
+        return PreparedClient(checked, fetch_logo(checked.logo_uri, self._logo_fetcher))
+
+    def _prepared(self, given: Registrable) -> PreparedClient:
+        return given if isinstance(given, PreparedClient) else self.prepare(given)
+
     def create(
         self,
-        metadata: ClientMetadata | Mapping[str, Any],
+        metadata: Registrable,
         *,
         client_id: str | None = None,
         secret: str | None = None,
         skip_consent: bool = False,
         require_pkce: bool = True,
         rotate_refresh_tokens: bool = True,
+        registration_token: str | None = None,
         actor: str = "operator",
+        **details: Any,
     ) -> tuple[Client, str | None]:
         """Register a client; returns it and its secret, which is shown this once and None if it needs none.
 
-        `client_id` and `secret` are generated unless given. Raises Invalid, or Conflict if the identifier
-        is taken.
+        `client_id` and `secret` are generated unless given. `registration_token` marks a client that registered
+        itself, and is how it will manage its registration; `details` are for the audit trail. Raises Invalid, or
+        Conflict if the identifier is taken.
         """
-        checked = self._checked(metadata)
+        prepared = self._prepared(metadata)
+        checked = prepared.metadata
         identifier = new_id() if client_id is None else client_id
         if not _NEW_ID.fullmatch(identifier):
             raise Invalid("a client identifier has 1 to 255 characters fit for a URL", "client_id")
-        chosen = _secret_for(checked, secret)
+        chosen = secret_for(checked, secret)
         values = _columns(checked, identifier) | {
             "client_id": identifier,
             "skip_consent": skip_consent,
             "require_pkce": require_pkce,
             "rotate_refresh_tokens": rotate_refresh_tokens,
+            "is_self_registered": registration_token is not None,
+            "registration_token_hash": None if registration_token is None else sha256_hex(registration_token),
         }
+        event = Event.CLIENT_CREATED if registration_token is None else Event.CLIENT_REGISTERED
         with transaction() as connection:
             try:
                 # Asked first, because on PostgreSQL a failed INSERT would end the caller's transaction too.
@@ -118,10 +152,12 @@ class ClientRegistry:
             if is_taken:
                 raise Conflict(f"there is already a client {identifier}")
             if chosen is not None:
-                self._add_secret(connection, identifier, checked, chosen)
+                lifetime = self._lifetime(is_self_registered=values["is_self_registered"])
+                self._add_secret(connection, identifier, checked, chosen, lifetime)
+            keep_logo(connection, identifier, prepared.logo)
             client = self._changed(
-                connection, identifier, Event.CLIENT_CREATED, actor, name=values["client_name"],
-                auth_method=checked.token_endpoint_auth_method,
+                connection, identifier, event, actor, name=values["client_name"],
+                auth_method=checked.token_endpoint_auth_method, **_problem(prepared), **details,
             )  # fmt: skip
         self._cache.clear()
         return client, chosen
@@ -129,7 +165,7 @@ class ClientRegistry:
     def update(
         self,
         client_id: str,
-        metadata: ClientMetadata | Mapping[str, Any] | None = None,
+        metadata: Registrable | None = None,
         *,
         skip_consent: bool | None = None,
         require_pkce: bool | None = None,
@@ -141,7 +177,8 @@ class ClientRegistry:
         Returns the client and, if its new authentication method needs a secret it does not have, a
         generated one. Secrets that the new method has no use for are deleted. Raises Invalid or NotFound.
         """
-        checked = None if metadata is None else self._checked(metadata)
+        prepared = None if metadata is None else self._prepared(metadata)
+        checked = None if prepared is None else prepared.metadata
         switches = {
             "skip_consent": skip_consent,
             "require_pkce": require_pkce,
@@ -151,12 +188,15 @@ class ClientRegistry:
         new_secret = None
         with transaction() as connection:
             before = self._locked(connection, client_id)
-            if checked is not None:
+            if prepared is not None and checked is not None:
                 values |= _columns(checked, client_id)
                 new_secret = self._fit_secrets(connection, before, checked)
+                keep_logo(connection, client_id, prepared.logo)
             rows.update_client(connection, client_id, values)
             changes = sorted(_changes(before, checked) | (values.keys() & switches.keys()))
-            client = self._changed(connection, client_id, Event.CLIENT_UPDATED, actor, changes=changes)
+            client = self._changed(
+                connection, client_id, Event.CLIENT_UPDATED, actor, changes=changes, **_problem(prepared)
+            )
         self._cache.clear()
         return client, new_secret
 
@@ -178,7 +218,8 @@ class ClientRegistry:
             rows.delete_secrets(connection, before.client_id)
             return None
         at = now()
-        valid = [stored for stored in before.secrets if stored.is_valid(at)]
+        lifetime = self._lifetime(is_self_registered=before.is_self_registered)
+        valid = [stored for stored in before.secrets if stored.is_valid(at) and not is_ageing(stored, lifetime)]
         if method != "client_secret_jwt":
             rows.forget_sealed_secrets(connection, before.client_id)
             if valid:
@@ -189,11 +230,18 @@ class ClientRegistry:
             and valid
         ):
             return None
-        # A secret known only by its hash cannot key a MAC, and another algorithm may want a longer one.
-        rows.delete_secrets(connection, before.client_id)
+        if before.token_endpoint_auth_method == method and lifetime:
+            rows.expire_secrets(connection, before.client_id, at + timedelta(seconds=lifetime))
+        else:
+            # A secret known only by its hash cannot key a MAC, and another algorithm may want a longer one.
+            rows.delete_secrets(connection, before.client_id)
         secret = generate_secret(metadata.token_endpoint_auth_signing_alg)
-        self._add_secret(connection, before.client_id, metadata, secret)
+        self._add_secret(connection, before.client_id, metadata, secret, lifetime)
         return secret
+
+    def _lifetime(self, *, is_self_registered: bool) -> int:
+        """Seconds for which a new secret of such a client is good; 0 for ever."""
+        return self._secret_lifetime if is_self_registered else 0
 
     def rotate_secret(self, client_id: str, keep_old_for: int = 0, *, actor: str = "operator") -> str:
         """Give the client a new secret; its old ones stay valid for `keep_old_for` seconds.
@@ -211,7 +259,8 @@ class ClientRegistry:
                 )
             rows.expire_secrets(connection, client_id, now() + timedelta(seconds=keep_old_for))
             secret = generate_secret(client.token_endpoint_auth_signing_alg)
-            self._add_secret(connection, client_id, client.metadata, secret)
+            lifetime = self._lifetime(is_self_registered=client.is_self_registered)
+            self._add_secret(connection, client_id, client.metadata, secret, lifetime)
             self._changed(connection, client_id, Event.CLIENT_SECRET_ROTATED, actor, keep_old_for=keep_old_for)
         self._cache.clear()
         return secret
@@ -225,13 +274,13 @@ class ClientRegistry:
         self._cache.clear()
         return client
 
-    def delete(self, client_id: str, *, actor: str = "operator") -> None:
+    def delete(self, client_id: str, *, actor: str = "operator", reason: str | None = None) -> None:
         """Delete a client with its secrets, consents and tokens. Raises NotFound."""
         with transaction() as connection:
             client = self._locked(connection, client_id)
             rows.delete_client(connection, client_id)
             bump(connection, VERSION)
-            self._audit.record(Event.CLIENT_DELETED, actor=actor, client_id=client_id, name=client.name)
+            self._audit.record(Event.CLIENT_DELETED, actor=actor, client_id=client_id, name=client.name, reason=reason)
         self._cache.clear()
 
     def _locked(self, connection: Connection, client_id: str) -> Client:
@@ -241,9 +290,14 @@ class ClientRegistry:
                 return client
         raise NotFound("there is no such client")
 
-    def _add_secret(self, connection: Connection, client_id: str, metadata: ClientMetadata, secret: str) -> None:
+    def _add_secret(
+        self, connection: Connection, client_id: str, metadata: ClientMetadata, secret: str, lifetime: int
+    ) -> None:
         readable = metadata.token_endpoint_auth_method == "client_secret_jwt"
-        rows.insert_secret(connection, client_id, self._vault.store(secret, readable=readable))
+        stored = self._vault.store(secret, readable=readable)
+        if lifetime:
+            stored = replace(stored, expires_at=stored.created_at + timedelta(seconds=lifetime))
+        rows.insert_secret(connection, client_id, stored)
 
     def _changed(self, connection: Connection, client_id: str, event: Event, actor: str, **details: Any) -> Client:
         """Bump and audit a change, and read the client back as it is now."""
@@ -265,22 +319,13 @@ class ClientRegistry:
             return rows.page_of_clients(connection, limit, after, self._vault)
 
 
+def _problem(prepared: PreparedClient | None) -> dict[str, Any]:
+    """Why there is no logo, for the audit trail."""
+    return {"logo": prepared.logo.problem} if prepared is not None and prepared.logo.problem else {}
+
+
 def _columns(metadata: ClientMetadata, client_id: str) -> dict[str, Any]:
     return {"client_name": metadata.client_name or client_id, "client_metadata": metadata.to_dict()}
-
-
-def _secret_for(metadata: ClientMetadata, given: str | None) -> str | None:
-    if metadata.token_endpoint_auth_method not in SECRET_METHODS:
-        if given is not None:
-            raise Invalid(
-                f"a client that authenticates by {metadata.token_endpoint_auth_method} has no secret",
-                "client_secret",
-            )
-        return None
-    if given is None:
-        return generate_secret(metadata.token_endpoint_auth_signing_alg)
-    check_given_secret(given, metadata.token_endpoint_auth_signing_alg)
-    return given
 
 
 def _changes(before: Client, metadata: ClientMetadata | None) -> set[str]:

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, delete, false, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, delete, false, func, insert, select, update
 
 from idp.core.clock import now
 from idp.identity.clients.client import Client
 from idp.identity.clients.metadata import ClientMetadata
 from idp.identity.clients.secret_vault import SecretVault, StoredSecret
-from idp.storage.tables import ClientRow, ClientSecret
+from idp.storage.tables import ClientLogo, ClientRow, ClientSecret
 
 MAX_SECRETS = 5
 """How many secrets a client keeps: each one makes a failed authentication a little dearer."""
@@ -25,6 +25,10 @@ _CLIENT = (
     ClientRow.rotate_refresh_tokens,
     ClientRow.created_at,
     ClientRow.updated_at,
+    ClientRow.is_self_registered,
+    ClientRow.registration_token_hash,
+    ClientRow.last_used_at,
+    ClientLogo.digest.label("logo_digest"),
 )
 _SECRET = (
     ClientSecret.id,
@@ -35,7 +39,10 @@ _SECRET = (
 )
 _NEWEST_FIRST = (ClientSecret.created_at.desc(), ClientSecret.id.desc())
 _OWNED = ClientSecret.client_id == ClientRow.client_id
-_WITH_SECRETS = select(*_CLIENT, *_SECRET).outerjoin(ClientSecret, _OWNED)
+_LOGO = ClientLogo.client_id == ClientRow.client_id
+_WITH_SECRETS = (
+    select(*_CLIENT, *_SECRET).select_from(ClientRow).outerjoin(ClientLogo, _LOGO).outerjoin(ClientSecret, _OWNED)
+)
 _ONE = _WITH_SECRETS.where(ClientRow.client_id == bindparam("client_id")).order_by(*_NEWEST_FIRST)
 
 
@@ -85,6 +92,10 @@ def _client(rows: Sequence[Row[Any]], vault: SecretVault) -> Client:
         created_at=row.created_at,
         updated_at=row.updated_at,
         vault=vault,
+        is_self_registered=row.is_self_registered,
+        registration_token_hash=row.registration_token_hash,
+        last_used_at=row.last_used_at,
+        logo_digest=row.logo_digest,
     )
 
 
@@ -111,6 +122,34 @@ def update_client(connection: Connection, client_id: str, values: dict[str, Any]
 def delete_client(connection: Connection, client_id: str) -> None:
     """Delete a client; its secrets, consents and token families go with it (foreign keys cascade)."""
     statement = delete(ClientRow).where(ClientRow.client_id == client_id)
+    connection.execute(statement.execution_options(synchronize_session=False))
+
+
+def count_self_registered(connection: Connection) -> int:
+    """How many clients have registered themselves."""
+    counted = select(func.count()).select_from(ClientRow).where(ClientRow.is_self_registered)
+    return int(connection.execute(counted).scalar_one())
+
+
+def unused_clients(before: datetime) -> ColumnElement[bool]:
+    """Of self-registered clients: nobody has used them since that instant."""
+    return ClientRow.is_self_registered & (func.coalesce(ClientRow.last_used_at, ClientRow.created_at) < before)
+
+
+def find_unused(connection: Connection, before: datetime, limit: int) -> Sequence[str]:
+    """The identifiers of up to `limit` such clients."""
+    return connection.execute(select(ClientRow.client_id).where(unused_clients(before)).limit(limit)).scalars().all()
+
+
+def is_unused(connection: Connection, client_id: str, before: datetime) -> bool:
+    """True if the client is still there and unused."""
+    found = select(ClientRow.client_id).where(ClientRow.client_id == client_id, unused_clients(before))
+    return connection.execute(found).first() is not None
+
+
+def note_use(connection: Connection, client_id: str, at: datetime) -> None:
+    """Write down that the client was used; nothing else about it changes."""
+    statement = update(ClientRow).where(ClientRow.client_id == client_id).values(last_used_at=at)
     connection.execute(statement.execution_options(synchronize_session=False))
 
 

@@ -5,7 +5,6 @@ a token with two readings (duplicate members, loose base64) is refused before it
 """
 
 import base64
-import json
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from joserfc.jwk import ECKey, Key, KeySet, OctKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
 from idp.core.errors import IdpError
+from idp.core.strict_json import strict_json
 from idp.services.keys.signer import Signer
 
 MAX_TOKEN_BYTES = 16 * 1024
@@ -146,20 +146,11 @@ def _decode(part: str, what: str) -> bytes:
 
 def _object(data: bytes, what: str) -> dict[str, Any]:
     try:
-        # The first parser refuses NaN, broken UTF-8 and lone surrogates; the second sees every member.
-        orjson.loads(data)
-        value = json.loads(data, object_pairs_hook=_members_once)
-    except (ValueError, RecursionError):
+        value = strict_json(data)
+    except ValueError:
         raise InvalidToken(f"the {what} is not unambiguous JSON") from None
     if not isinstance(value, dict):
         raise InvalidToken(f"the {what} is not a JSON object")
-    return value
-
-
-def _members_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        raise ValueError("a member occurs twice")
     return value
 
 

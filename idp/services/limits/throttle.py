@@ -138,6 +138,13 @@ class Throttle:
         with transaction() as connection:
             return not counter.reserve(connection, _limit_key(key), now())
 
+    def reopens_in(self, key: str) -> int:
+        """Seconds until the window of a `limited` key is over, at least 1."""
+        query = select(_rows.c.expires_at).where(_rows.c.key == _limit_key(key))
+        with reading() as connection:
+            expires_at = connection.execute(query).scalar_one_or_none()
+        return max(1, math.ceil((expires_at - now()).total_seconds())) if expires_at else 1
+
     def release(self, key: str) -> None:
         """Give back one use of a `limited` key, for uses that turned out harmless."""
         with transaction() as connection:

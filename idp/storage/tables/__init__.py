@@ -2,7 +2,7 @@
 
 from idp.storage.tables.access import Role, RoleAssignment
 from idp.storage.tables.audit import AuditEvent
-from idp.storage.tables.clients import ClientRow, ClientSecret, ResourceServerRow
+from idp.storage.tables.clients import ClientLogo, ClientRow, ClientSecret, InitialAccessToken, ResourceServerRow
 from idp.storage.tables.consents import ConsentRow
 from idp.storage.tables.credentials import PasswordCredential, TotpCredential
 from idp.storage.tables.ephemeral import EphemeralEntry
@@ -16,11 +16,13 @@ from idp.storage.tables.versions import ConfigurationVersion
 
 __all__ = [
     "AuditEvent",
+    "ClientLogo",
     "ClientRow",
     "ClientSecret",
     "ConfigurationVersion",
     "ConsentRow",
     "EphemeralEntry",
+    "InitialAccessToken",
     "OutboxMessage",
     "PairwiseSubject",
     "PasswordCredential",

@@ -24,6 +24,12 @@ class ClientRow(Base):
     """First-party applications of the operator need no consent."""
     require_pkce: Mapped[bool] = mapped_column(Boolean, default=True)
     rotate_refresh_tokens: Mapped[bool] = mapped_column(Boolean, default=True)
+    is_self_registered: Mapped[bool] = mapped_column(Boolean, default=False, index=True)
+    """It registered itself (RFC 7591), and is deleted when nobody uses it."""
+    registration_token_hash: Mapped[str | None] = mapped_column(String(64))
+    """SHA-256 of its registration access token (RFC 7592)."""
+    last_used_at: Mapped[datetime | None]
+    """When it last got a token, to the day; of self-registered clients only."""
     created_at: Mapped[datetime] = mapped_column(default=now)
     updated_at: Mapped[datetime] = mapped_column(default=now)
 
@@ -40,6 +46,36 @@ class ClientSecret(Base):
     """Only for `client_secret_jwt`, whose MAC needs the secret itself."""
     created_at: Mapped[datetime] = mapped_column(default=now)
     expires_at: Mapped[datetime | None]
+
+
+class ClientLogo(Base):
+    """A client's logo as it was when it was fetched from `logo_uri`; pages show this copy."""
+
+    __tablename__ = "client_logos"
+
+    client_id: Mapped[str] = mapped_column(ForeignKey("clients.client_id", ondelete="CASCADE"), primary_key=True)
+    source_uri: Mapped[str] = mapped_column(Text)
+    media_type: Mapped[str] = mapped_column(String(32))
+    digest: Mapped[str] = mapped_column(String(64), index=True)
+    """SHA-256 of the content: its address."""
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+    fetched_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class InitialAccessToken(Base):
+    """Lets whoever has it register clients (RFC 7591 §3)."""
+
+    __tablename__ = "initial_access_tokens"
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    note: Mapped[str | None] = mapped_column(Text)
+    """Whom it is for, in the operator's words."""
+    uses_left: Mapped[int | None] = mapped_column(Integer)
+    """How many more clients it registers; no limit if absent."""
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
 
 
 class ResourceServerRow(Base):
