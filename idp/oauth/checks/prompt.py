@@ -14,7 +14,7 @@ def check(draft: Draft) -> None:
     """
     values = set(draft.params.get("prompt", "").split())
     if unsupported := values.difference(SUPPORTED):
-        raise InvalidRequest(f"prompt has the unsupported value {min(unsupported)[:40]}")
+        raise InvalidRequest("prompt has a value that is not supported", detail=f"received {min(unsupported)[:40]!r}")
     if "none" in values and len(values) > 1:
         raise InvalidRequest("prompt=none cannot be combined with other values")
     draft.prompts = frozenset(values)
