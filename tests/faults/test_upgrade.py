@@ -98,7 +98,8 @@ def test_sqlite_upgrades_itself_once_for_two_that_start_at_once(backend: Backend
         listed = server.cli("keys", "list")
         for alg in {key["alg"] for key in listed}:
             states = sorted(key["state"] for key in listed if key["alg"] == alg)
-            assert states == ["active", "next"], alg
+            # Nobody has to be told of a key to encrypt to before it is used.
+            assert states == (["active"] if alg in ("RSA-OAEP-256", "ECDH-ES") else ["active", "next"]), alg
         server.administrator.create_api(ORDERS, audience="https://orders.example.com")
         main_journey(server.create_client(**CLIENT), server.browser(), server.create_user())
     server.administrator.close()

@@ -15,7 +15,7 @@ from idp.core.errors import Invalid
 from tests.helpers.browser import Browser, Person
 from tests.helpers.relying_party import PrivateKey, RelyingParty
 from tests.helpers.server import Server
-from tests.protocol.expectations import error_at_callback, error_of, on_each_backend, success_of
+from tests.protocol.expectations import error_at_callback, error_of, on_each_backend, refused, silently, success_of
 from tests.protocol.key_server import KeySite, key_site
 
 RSA = jwk.JWK.generate(kty="RSA", size=2048, kid="rsa", use="enc")
@@ -127,6 +127,34 @@ def test_in_the_front_channel(server: Server, browser: Browser, person: Person) 
         _, signed = opened(callback.params["id_token"], EC)
         claims = party.verify_id_token(signed, nonce=request.nonce)
         assert ("c_hash" in claims) == ("code" in callback.params)
+
+
+def test_a_hint_may_be_encrypted_to_us(
+    server: Server, relying_party: RelyingParty, browser: Browser, tokens: dict[str, Any]
+) -> None:
+    """§3.1.2.1; and it is looked at no less than one that comes in the clear."""
+    for published in (key for key in relying_party.jwks()["keys"] if key["use"] == "enc"):
+        hint = encrypted_to_us(tokens["id_token"], published)
+        claims = silently(relying_party, browser, prompt="none", id_token_hint=hint)
+        assert claims["sub"] == tokens["claims"]["sub"]
+        unsigned = jwt.encode(tokens["claims"], "", algorithm="none")
+        elsewhere = {**json.loads(EC.export_public()), "alg": "ECDH-ES"}
+        for forged in (
+            encrypted_to_us(tokens["access_token"], published),
+            encrypted_to_us(unsigned, published),
+            encrypted_to_us("é", published),
+            encrypted_to_us(hint, published),
+            encrypted_to_us(tokens["id_token"], elsewhere),
+            hint[:-3] + ("abc" if not hint.endswith("abc") else "xyz"),
+        ):
+            assert refused(relying_party, browser, prompt="none", id_token_hint=forged) == "invalid_request"
+
+
+def encrypted_to_us(token: str, published: dict[str, Any]) -> str:
+    header = {"alg": published["alg"], "enc": "A128GCM", "cty": "JWT", "kid": published["kid"]}
+    content = jwe.JWE(token.encode(), json.dumps(header))
+    content.add_recipient(jwk.JWK(**published))
+    return str(content.serialize(compact=True))
 
 
 def test_without_a_fitting_key(server: Server, browser: Browser, person: Person) -> None:

@@ -261,3 +261,19 @@ def test_no_page_of_another_origin_may_ask(relying_party: RelyingParty) -> None:
         relying_party.http.request("OPTIONS", url, headers=headers),
     ):
         assert not [name for name in answer.headers if name.lower().startswith("access-control-")]
+
+
+@pytest.mark.parametrize(
+    ("scope", "how_long"),
+    [("openid email", "only while you use it"), ("openid email offline_access", "while you are away")],
+)
+def test_the_person_is_told_who_asks_for_what_and_for_how_long(
+    server: Server, browser: Browser, person: Person, scope: str, how_long: str
+) -> None:
+    """§10.2"""
+    party = server.create_client(client_name="The Corner Shop")
+    page = browser.log_in(browser.page(party.authorization_request(scope).url), person)
+    assert not isinstance(page, Callback)
+    assert page.data_page == "consent"
+    for text in ("The Corner Shop", "email address", how_long):
+        assert text in page.text

@@ -418,3 +418,21 @@ def test_what_the_site_may_answer(lenient_server: Server, site: RequestSite) -> 
         assert error(party, browser, request) == "invalid_request_uri"
     site.status, site.body = 200, b"x.y.z"
     assert error(party, browser, request) == "invalid_request_object"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "is_taken"),
+    [("application/oauth-authz-req+jwt", True), ("application/jwt", True), ("text/html", False), ("image/png", False)],
+)
+def test_the_type_of_what_is_fetched(
+    lenient_server: Server, site: RequestSite, content_type: str, is_taken: bool
+) -> None:
+    """RFC 9101 §10.4: whoever rewrites the address gains no more than a document that says what it is."""
+    party = signing_client(lenient_server, request_uris=[site.uri])
+    person, browser = lenient_server.create_user(), lenient_server.browser()
+    site.body, site.content_type = request_object(party).encode(), content_type
+    request = party.authorization_request(request_uri=site.uri)
+    if is_taken:
+        granted(party, browser, request, person)
+    else:
+        assert error(party, browser, request) == "invalid_request_uri"

@@ -148,6 +148,12 @@ def _store(provider: Provider) -> Iterator[Finding]:
 
 
 def _keys(provider: Provider) -> Iterator[Finding]:
+    own = provider.settings.keys
+    if own.publish_before_use < own.jwks_max_age:
+        message = (
+            "keys sign before caches have fetched them: IDP_KEYS__PUBLISH_BEFORE_USE is below IDP_KEYS__JWKS_MAX_AGE"
+        )
+        yield Finding("keys", WARNING, message)
     keys = provider.rotation.list_keys()
     limit = timedelta(seconds=provider.settings.keys.rotate_every) * 1.1
     for alg in provider.settings.keys.algorithms:

@@ -11,10 +11,12 @@ from idp.engine.tokens.claims import id_token_claims
 from idp.engine.tokens.encryption import Encryption
 from idp.identity.clients.client import Client
 from idp.identity.directory.users import User
+from idp.services.keys.jwe import NotDecrypted, decrypt
 from idp.services.keys.jws import InvalidToken, sign_jwt, verify_jwt
 from idp.services.keys.keyset import Keyset
 
 TYP = "JWT"
+_DOTS_OF_A_JWE = 4
 
 #: The hash that goes with a signature algorithm (OpenID Connect Core §3.1.3.6; Ed25519 signs with SHA-512).
 _HASHES = {"RS256": hashlib.sha256, "PS256": hashlib.sha256, "ES256": hashlib.sha256, "EdDSA": hashlib.sha512}
@@ -74,21 +76,26 @@ class IdTokens:
     def read_hint(self, token: str) -> dict[str, Any] | None:
         """The claims of an `id_token_hint` that we issued, expired or not; None for anything else.
 
-        The signature is always checked, so `alg: none` never passes. A signed UserInfo response is no hint: unlike
-        every ID token it has no `exp` (§2).
+        The client may have encrypted it to our key (§3.1.2.1). The signature is always checked, so `alg: none` never
+        passes. A signed UserInfo response is no hint: unlike every ID token it has no `exp` (§2).
         """
         try:
             claims = verify_jwt(
                 self._keyset.hint_keys(),
-                token,
+                self._opened(token),
                 typ=TYP,
                 issuer=self._issuer,
                 audience=None,
                 verify_expiry=False,
             )
-        except InvalidToken:
+        except (InvalidToken, NotDecrypted, UnicodeDecodeError):
             return None
         return claims if "exp" in claims else None
+
+    def _opened(self, token: str) -> str:
+        if token.count(".") != _DOTS_OF_A_JWE:
+            return token
+        return decrypt(self._keyset.decryption_keys(), token, alg=None, enc=None).decode("ascii")
 
 
 def half_hash(value: str, alg: str) -> str:

@@ -78,7 +78,7 @@ class Members(BaseModel):
     request_object_encryption_alg: EncryptionAlgorithm | None = None
     """Its request objects have to be encrypted to our key, in this way."""
     request_object_encryption_enc: ContentEncryption | None = None
-    """Content encryption of these; any if only the former is given."""
+    """Content encryption of these; `A128CBC-HS256` if only the former is given."""
     require_signed_request_object: StrictBool = False
     """Refuses requests whose parameters are not in a signed request object (RFC 9101 §10.5)."""
     backchannel_logout_uri: str | None = None

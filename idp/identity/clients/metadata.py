@@ -20,6 +20,7 @@ from idp.identity.clients.public_keys import check_jwks
 from idp.identity.clients.redirect_uris import uses_private_scheme
 from idp.identity.clients.resource_indicators import check_resource
 from idp.identity.clients.uris import check_web_url
+from idp.services.keys.jwe import DEFAULT_CONTENT_ENCRYPTION
 
 _WEB_PAGES = ("client_uri", "policy_uri", "tos_uri")
 _HTTPS_ONLY = ("initiate_login_uri", "sector_identifier_uri")
@@ -73,6 +74,9 @@ class ClientMetadata(Members):
         grants = values.setdefault("grant_types", ["authorization_code"])
         if "response_types" not in values and isinstance(grants, _LISTS) and "authorization_code" in grants:
             values["response_types"] = ["code"]
+        for kind in ("id_token_encrypted_response", "userinfo_encrypted_response", "request_object_encryption"):
+            if f"{kind}_alg" in values:
+                values.setdefault(f"{kind}_enc", DEFAULT_CONTENT_ENCRYPTION)
         if "application_type" not in values and values.get("token_endpoint_auth_method") == "none":
             # RFC 7591 does not know application_type: its clients show by their scheme that they are native.
             uris = values.get("redirect_uris")

@@ -105,7 +105,8 @@ class Rotation:
     def ensure(self) -> bool:
         """Give each configured algorithm an active and a next key; True if something was missing.
 
-        The first key of an algorithm signs at once: nobody can hold an older copy of its key set.
+        The first key of an algorithm signs at once, since there is none that could sign meanwhile. Verifiers with an
+        older copy of the JWKS do not know it yet.
         """
         if not self._missing(self.list_keys()):
             return False
