@@ -17,7 +17,7 @@ def test_it_is_allowed_by_a_page_that_names_it(
     server: Server, browser: Browser, person: Person, application_type: str
 ) -> None:
     """A consent to sign-in is none to offline access; what was allowed once is remembered."""
-    party = server.create_client(application_type=application_type)
+    party = server.create_client(application_type=application_type, redirect_uris=["https://app.example.com/callback"])
     page = browser.log_in(browser.page(party.authorization_request("openid").url), person)
     assert isinstance(page, Page)
     assert "keeps access while you are away" not in page.text

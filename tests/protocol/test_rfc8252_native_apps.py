@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.browser import Browser, Callback, Person
+from tests.helpers.browser import Browser, Callback, Page, Person
 from tests.helpers.relying_party import RelyingParty
 from tests.helpers.server import Server
 from tests.protocol.expectations import error_of, error_page_of, refused, success_of
@@ -126,3 +126,13 @@ def test_a_web_application_that_is_trusted_goes_without_consent(
     page = browser.authorize(party.authorization_request().url)
     assert not isinstance(page, Callback)
     assert isinstance(browser.log_in(page, person), Callback)
+
+
+def test_a_secret_that_everybody_has_proves_nothing(server: Server, browser: Browser, person: Person) -> None:
+    """§8.5: the operator's own application too, if its redirect URI is anybody's on the device."""
+    party = server.create_client(application_type="native", skip_consent=True, redirect_uris=LOOPBACK)
+    party.tokens(browser, person)
+    shown = browser.open(party.authorization_request().url)
+    assert isinstance(shown, Page)
+    assert shown.data_page == "consent"
+    assert refused(party, browser, prompt="none") == "consent_required"

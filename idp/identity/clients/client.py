@@ -95,9 +95,11 @@ class Client:
     def identity_is_assured(self) -> bool:
         """False if any program on a person's device could pretend to be this client (RFC 8252 §8.6).
 
-        Such a client is never answered without asking, however often the person has allowed it before.
+        Such a client is never answered without asking, however often the person has allowed it before. A secret that
+        everybody downloads with an application proves nothing (§8.5).
         """
-        return not self.is_public or self.has_https_redirects_only
+        may_be_posed_as = self.is_public or self.metadata.application_type == "native"
+        return not may_be_posed_as or self.has_https_redirects_only
 
     @property
     def asks_for_consent(self) -> bool:
