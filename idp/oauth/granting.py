@@ -10,6 +10,7 @@ from idp.identity.sessions.rows import Session
 from idp.oauth import response
 from idp.oauth.authorization_request import AuthorizationRequest
 from idp.oauth.errors import ConsentRequired, LoginRequired
+from idp.oauth.participation import consent_holds, joins_session
 from idp.oauth.registered_errors import registered_errors
 from idp.oauth.session_management import session_state
 from idp.oauth.token_body import token_body
@@ -87,7 +88,8 @@ def _access_token(authorization: Authorization, client: Client) -> IssuedAccessT
         target = provider.tokens.targets.resolve(authorization.scopes, authorization.resources)
     with transaction():
         _join(authorization, client)
-        _hold_consent(authorization, client)
+        if not consent_holds(authorization, client):
+            raise ConsentRequired("consent has just been withdrawn")
         family = provider.tokens.families.create(new_id(), authorization, code_hash=None, with_refresh_token=False)
         provider.audit.record(
             Event.TOKEN_ISSUED,
@@ -104,23 +106,8 @@ def _access_token(authorization: Authorization, client: Client) -> IssuedAccessT
 
 
 def _join(authorization: Authorization, client: Client) -> None:
-    """The client takes part in the session, and hears of its end. Raises LoginRequired if it has ended already."""
-    session_id = authorization.session_id or ""
-    sessions = current_provider().sessions
-    if sessions.hold(session_id) is None:
+    if not joins_session(authorization, client):
         raise LoginRequired("the session has just ended")
-    if authorization.is_openid:
-        has_back_channel = client.metadata.backchannel_logout_uri is not None
-        sessions.join(session_id, client.client_id, authorization.subject, has_back_channel=has_back_channel)
-
-
-def _hold_consent(authorization: Authorization, client: Client) -> None:
-    """No token is issued that the person has just withdrawn their consent from (TK4)."""
-    if not client.asks_for_consent:
-        return
-    remembered = current_provider().consents.hold(authorization.user_id, client.client_id)
-    if remembered is None or not remembered.allows(authorization.scopes, authorization.resources):
-        raise ConsentRequired("consent has just been withdrawn")
 
 
 def _id_token(

@@ -5,8 +5,11 @@ import ssl
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TypeVar
 
 from tests.helpers.certificates import Certificate
+
+Site = TypeVar("Site", bound="ClientSite")
 
 
 class ClientSite:
@@ -23,15 +26,26 @@ class ClientSite:
         self.documents[path] = (status, content_type, data)
         return self.origin + path
 
+    def answer(self, path: str) -> tuple[int, str, bytes]:
+        """Status, content type and body of what is at a path."""
+        return self.documents.get(path, (404, "text/plain", b"nothing here"))
+
 
 @contextlib.contextmanager
 def client_site(certificate: Certificate | None = None) -> Iterator[ClientSite]:
     """A site on the loopback address for the length of the block; over TLS if there is a certificate."""
+    with running_site(ClientSite, certificate) as site:
+        yield site
+
+
+@contextlib.contextmanager
+def running_site(kind: type[Site], certificate: Certificate | None = None) -> Iterator[Site]:
+    """The same for a site of a kind of its own."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             site.asked.append(self.path)
-            status, content_type, body = site.documents.get(self.path, (404, "text/plain", b"nothing here"))
+            status, content_type, body = site.answer(self.path)
             self.send_response(status)
             self.send_header("Content-Type", content_type)
             if 300 <= status < 400:
@@ -50,7 +64,7 @@ def client_site(certificate: Certificate | None = None) -> Iterator[ClientSite]:
             context.load_cert_chain(certificate.certificate, certificate.key)
             http_server.socket = context.wrap_socket(http_server.socket, server_side=True)
         scheme = "http" if certificate is None else "https"
-        site = ClientSite(f"{scheme}://127.0.0.1:{http_server.server_port}")
+        site = kind(f"{scheme}://127.0.0.1:{http_server.server_port}")
         thread = threading.Thread(target=http_server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:

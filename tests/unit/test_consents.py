@@ -1,6 +1,5 @@
 """Consents and roles: remembered, merged, withdrawn."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -11,22 +10,9 @@ from idp.core.events import Event
 from idp.identity.consents.consents import Consent, Consents
 from idp.storage.db import transaction
 from idp.storage.tables import ClientRow, ConsentRow, RoleAssignment
-from tests.helpers.backends import Backend, fresh_backend
-from tests.helpers.identity import House, open_house
+from tests.helpers.identity import House
 
 API = "https://orders.example.com"
-
-
-@pytest.fixture(scope="module")
-def database(backend_name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
-    with fresh_backend(backend_name, tmp_path_factory.mktemp("database")) as fresh:
-        yield fresh
-
-
-@pytest.fixture
-def house(database: Backend) -> Iterator[House]:
-    with open_house(database) as house:
-        yield house
 
 
 def allowed(scopes: str = "", resources: str = "", claims: str = "") -> Consent:

@@ -1,6 +1,6 @@
 """Messages wait until they are delivered: how long, for whom, and what becomes of them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -13,23 +13,10 @@ from idp.core.events import Event
 from idp.services.outbox import Courier, Dropped, Message, NotDelivered, Outbox
 from idp.services.outbox.outbox import BACKOFF, LEASE, MOST_REFUSALS
 from idp.storage.db import transaction
-from tests.helpers.backends import Backend, fresh_backend
-from tests.helpers.identity import House, open_house
+from tests.helpers.identity import House
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KIND = "greeting"
-
-
-@pytest.fixture(scope="module")
-def database(backend_name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
-    with fresh_backend(backend_name, tmp_path_factory.mktemp("database")) as fresh:
-        yield fresh
-
-
-@pytest.fixture
-def house(database: Backend) -> Iterator[House]:
-    with open_house(database) as house:
-        yield house
 
 
 @pytest.fixture

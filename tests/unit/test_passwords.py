@@ -3,7 +3,6 @@
 import threading
 import time
 import unicodedata
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,23 +19,10 @@ from idp.identity.credentials import passwords as module
 from idp.identity.credentials.passwords import Passwords, WeakPassword
 from idp.storage.db import reading, transaction
 from idp.storage.tables import PasswordCredential
-from tests.helpers.backends import Backend, fresh_backend
-from tests.helpers.identity import CHEAP, SECRET, House, open_house
+from tests.helpers.identity import CHEAP, SECRET, House
 
 GOOD = "correct horse battery staple"
 OTHER = "a quiet river bends twice"
-
-
-@pytest.fixture(scope="module")
-def database(backend_name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
-    with fresh_backend(backend_name, tmp_path_factory.mktemp("database")) as fresh:
-        yield fresh
-
-
-@pytest.fixture
-def house(database: Backend) -> Iterator[House]:
-    with open_house(database) as house:
-        yield house
 
 
 def stored(user_id: str) -> Any:

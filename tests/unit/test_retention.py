@@ -1,6 +1,5 @@
 """What is over leaves after its time, in batches, and nothing else does."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -18,22 +17,9 @@ from idp.services.outbox import Outbox
 from idp.storage import batches
 from idp.storage.db import db, transaction
 from idp.storage.tables import AuditEvent, SessionRow, ThrottleRow, TokenFamily
-from tests.helpers.backends import Backend, fresh_backend
-from tests.helpers.identity import House, open_house
+from tests.helpers.identity import House
 
 DAY = timedelta(days=1)
-
-
-@pytest.fixture(scope="module")
-def database(backend_name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
-    with fresh_backend(backend_name, tmp_path_factory.mktemp("database")) as fresh:
-        yield fresh
-
-
-@pytest.fixture
-def house(database: Backend) -> Iterator[House]:
-    with open_house(database) as house:
-        yield house
 
 
 def retention(house: House, **settings: int) -> Retention:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,25 +17,13 @@ from idp.core.setting_sections import Lifetimes
 from idp.identity.sessions.sessions import Session
 from idp.storage.db import reading, transaction
 from idp.storage.tables import SessionRow
-from tests.helpers.backends import Backend, fresh_backend
+from tests.helpers.backends import Backend
 from tests.helpers.identity import House, open_house
 
 GOOD = "correct horse battery staple"
 OTHER = "a quiet river bends twice"
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
-
-
-@pytest.fixture(scope="module")
-def database(backend_name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
-    with fresh_backend(backend_name, tmp_path_factory.mktemp("database")) as fresh:
-        yield fresh
-
-
-@pytest.fixture
-def house(database: Backend) -> Iterator[House]:
-    with open_house(database) as house:
-        yield house
 
 
 def at(moment: datetime) -> time_machine.travel:

@@ -1,6 +1,5 @@
 """RFC 6238 one-time passwords: vectors, window, and no second use (MF2)."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,23 +15,10 @@ from idp.identity.credentials.totp import Totp
 from idp.services.audit import AuditTrail
 from idp.storage.db import reading, transaction
 from idp.storage.tables import TotpCredential
-from tests.helpers.backends import Backend, fresh_backend
-from tests.helpers.identity import House, open_house
+from tests.helpers.identity import House
 
 RFC_SEED = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"  # "12345678901234567890"
 NOON = 1_750_000_020  # a multiple of 30, so that steps are easy to count
-
-
-@pytest.fixture(scope="module")
-def database(backend_name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
-    with fresh_backend(backend_name, tmp_path_factory.mktemp("database")) as fresh:
-        yield fresh
-
-
-@pytest.fixture
-def house(database: Backend) -> Iterator[House]:
-    with open_house(database) as house:
-        yield house
 
 
 def at(seconds: int) -> time_machine.travel:

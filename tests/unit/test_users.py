@@ -1,6 +1,5 @@
 """The directory: users, their one address, their standard claims."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -22,8 +21,7 @@ from idp.storage.tables import (
     UserEmail,
     UserRow,
 )
-from tests.helpers.backends import Backend, fresh_backend
-from tests.helpers.identity import House, open_house
+from tests.helpers.identity import House
 
 EVERYTHING: dict[str, Any] = {
     "name": "Alice Liddell",
@@ -43,18 +41,6 @@ EVERYTHING: dict[str, Any] = {
     "phone_number_verified": True,
     "address": {"street_address": "Christ Church\nSt Aldate's", "locality": "Oxford", "country": "GB"},
 }
-
-
-@pytest.fixture(scope="module")
-def database(backend_name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
-    with fresh_backend(backend_name, tmp_path_factory.mktemp("database")) as fresh:
-        yield fresh
-
-
-@pytest.fixture
-def house(database: Backend) -> Iterator[House]:
-    with open_house(database) as house:
-        yield house
 
 
 def test_create_and_get(house: House) -> None:

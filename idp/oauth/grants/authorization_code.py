@@ -11,6 +11,7 @@ from idp.engine.tokens import Authorization, AuthorizationCode, CodeReused, Fami
 from idp.identity.clients.client import Client
 from idp.oauth.errors import InvalidGrant
 from idp.oauth.grants.base import HEADERS, Grant
+from idp.oauth.participation import consent_holds, joins_session
 from idp.oauth.registered_errors import registered_errors
 from idp.oauth.token_body import token_body
 from idp.storage.db import transaction
@@ -50,8 +51,10 @@ class AuthorizationCodeGrant(Grant):
     def _store_family(self, authorization: Authorization, *, with_refresh_token: bool) -> Family:
         try:
             with transaction(), registered_errors():
-                self._join_session()
-                self._hold_consent()
+                if not joins_session(self._code.authorization, self._client):
+                    raise InvalidGrant("the authorization code is not valid", detail="the session has ended")
+                if not consent_holds(authorization, self._client):
+                    raise InvalidGrant("the authorization code is not valid", detail="consent was withdrawn")
                 family = self.provider.tokens.families.create(
                     self._code.family_id,
                     authorization,
@@ -74,27 +77,6 @@ class AuthorizationCodeGrant(Grant):
                 self._revoke(error.__cause__.family_id, self._client)
             raise
         return family
-
-    def _join_session(self) -> None:
-        """Tokens hang on a live session, also if it ends in this very moment (LO3); its end is told to the client."""
-        authorization = self._code.authorization
-        session_id = authorization.session_id or ""
-        if self.provider.sessions.hold(session_id) is None:
-            raise InvalidGrant("the authorization code is not valid", detail="the session has ended")
-        if authorization.is_openid:
-            has_back_channel = self._client.metadata.backchannel_logout_uri is not None
-            self.provider.sessions.join(
-                session_id, self._client.client_id, authorization.subject, has_back_channel=has_back_channel
-            )
-
-    def _hold_consent(self) -> None:
-        """Nor are tokens issued that the person has just withdrawn their consent from (TK4)."""
-        if not self._client.asks_for_consent:
-            return
-        remembered = self.provider.consents.hold(self._authorization.user_id, self._client.client_id)
-        authorization = self._authorization
-        if remembered is None or not remembered.allows(authorization.scopes, authorization.resources):
-            raise InvalidGrant("the authorization code is not valid", detail="consent was withdrawn")
 
     def _redeem(self, value: str, client: Client) -> AuthorizationCode:
         try:
