@@ -98,6 +98,8 @@ def _answer(query: bytes) -> ResponseReturnValue:
         return refused_page(error)
     except OAuthError as error:
         _audit_refusal(draft, error.error, error.detail)
+        if draft.client.is_self_registered and "none" not in draft.prompts_sent and current_session() is None:
+            return response.held_back(draft.destination, error, draft.client)
         return response.failure(draft.destination, error)
     requirements = authorization_request.requirements()
     gathered = gather(requirements)

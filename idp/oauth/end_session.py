@@ -110,9 +110,11 @@ def _check(params: dict[str, str]) -> LogoutRequest:
     if target is not None and client is not None and not client.matches_post_logout_redirect_uri(target):
         # §3: exact match, or no redirection.
         return _refused(_("The address to return to is not registered for the app."), client)
+    # §4: no redirection after an error, so a hint that is none does more harm than no hint.
+    is_sound = client is not None and (hint is None or claims is not None)
     return LogoutRequest(
         client=client,
-        redirect_uri=target if client is not None else None,
+        redirect_uri=target if is_sound else None,
         state=params.get("state"),
         hinted_session=str(claims["sid"]) if claims and "sid" in claims else None,
         hinted_user=provider.subjects.user_of(str(claims["sub"]), client.sector) if claims and client else None,

@@ -4,8 +4,11 @@ from dataclasses import dataclass
 
 from flask import Response
 
+from idp.identity.clients.client import Client
+from idp.identity.clients.redirect_uris import host_of
 from idp.oauth import response_modes
 from idp.oauth.errors import OAuthError
+from idp.web.pages import render_page
 from idp.web.provider import current_provider
 
 
@@ -26,16 +29,34 @@ def success(destination: Destination, members: dict[str, str]) -> Response:
 
 def failure(destination: Destination, error: OAuthError) -> Response:
     """RFC 6749 §4.1.2.1, with the issuer (RFC 9207)."""
-    members = {"error": error.error}
-    if error.description:
-        members["error_description"] = error.description
-    return _send(destination, members)
+    return _send(destination, _refusal(error))
+
+
+def held_back(destination: Destination, error: OAuthError, client: Client) -> Response:
+    """The same answer, which goes nowhere unless the person wants it to (RFC 9700 §4.11.2).
+
+    For a client that nobody vouches for: whoever registers one must not get a link of ours that leads to any site.
+    """
+    members = _complete(destination, _refusal(error))
+    target, fields = response_modes.location_of(destination.redirect_uri, destination.response_mode, members)
+    host = host_of(destination.redirect_uri) or destination.redirect_uri.partition(":")[0]
+    return render_page("oauth/unvouched.html", status=400, client=client, target=target, fields=fields, host=host)
+
+
+def _refusal(error: OAuthError) -> dict[str, str]:
+    return {"error": error.error} | ({"error_description": error.description} if error.description else {})
+
+
+def _complete(destination: Destination, members: dict[str, str]) -> dict[str, str]:
+    if destination.state is not None:
+        members["state"] = destination.state
+    return members | {"iss": current_provider().settings.issuer}
 
 
 def _send(destination: Destination, members: dict[str, str]) -> Response:
-    if destination.state is not None:
-        members["state"] = destination.state
-    members["iss"] = current_provider().settings.issuer
     return response_modes.send(
-        destination.redirect_uri, destination.response_mode, members, client_id=destination.client_id
+        destination.redirect_uri,
+        destination.response_mode,
+        _complete(destination, members),
+        client_id=destination.client_id,
     )

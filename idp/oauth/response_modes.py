@@ -9,14 +9,20 @@ from idp.web.pages import render_page, use_script_nonce
 from idp.web.provider import current_provider
 
 
-def send(redirect_uri: str, response_mode: str, members: Mapping[str, str], *, client_id: str) -> Response:
-    """Send the browser back to the client with these members."""
+def location_of(redirect_uri: str, response_mode: str, members: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """The address to go to, and the fields to post there; without fields it is a link."""
     if response_mode == "form_post":
-        return _form_post(redirect_uri, members, client_id)
+        return redirect_uri, dict(members)
     if response_mode == "fragment":
         # Registered URIs have no fragment of their own (RFC 6749 §3.1.2).
-        return _redirect(f"{redirect_uri}#{encoded(members)}")
-    return _redirect(with_query(redirect_uri, members))
+        return f"{redirect_uri}#{encoded(members)}", {}
+    return with_query(redirect_uri, members), {}
+
+
+def send(redirect_uri: str, response_mode: str, members: Mapping[str, str], *, client_id: str) -> Response:
+    """Send the browser back to the client with these members."""
+    address, fields = location_of(redirect_uri, response_mode, members)
+    return _form_post(address, fields, client_id) if fields else _redirect(address)
 
 
 def _redirect(location: str) -> Response:

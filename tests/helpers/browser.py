@@ -197,9 +197,9 @@ class Browser:
 
     def _page_or_form_post(self, response: httpx.Response) -> Page | Callback:
         page = Page(response)
-        for form in page.forms:
+        # OAuth 2.0 Form Post Response Mode §2: the page sends itself on.
+        for form in page.forms if page.data_page == "form-post" else []:
             target = urljoin(page.url, form.action)
-            # OAuth 2.0 Form Post Response Mode §2: the page sends itself on.
             if form.method == "post" and form.action and _origin(target) != self.origin:
                 return Callback(target, dict(form.fields), "form_post")
         return page

@@ -292,6 +292,11 @@ VARIANTS = (
         },
     ),
     Variant("error-rtl", "web/error.html", {**ERROR, "client": CLIENT_RTL}, "he"),
+    Variant(
+        "unvouched",
+        "oauth/unvouched.html",
+        {"client": CLIENT, "target": "https://app.meridian.example/cb", "fields": {}, "host": "app.meridian.example"},
+    ),
     Variant("home", "web/home.html", HOME),
     Variant("home-user", "web/home.html", {**HOME, "user": ALICE}),
     Variant("home-de", "web/home.html", {**HOME, "user": LONG}, "de"),

@@ -373,6 +373,18 @@ def test_addresses_in_disguise_are_not_registered(server: Server, address: str) 
     assert refusal.value.field == "backchannel_logout_uri"
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["https://app.example/out#here", "/out", "app.example/out", "javascript:alert(1)", "com.example.app:/out"],
+)
+def test_the_address_is_an_absolute_web_address_without_fragment(server: Server, address: str) -> None:
+    """§2.2; a query may be part of it."""
+    assert server.create_client(backchannel_logout_uri="https://app.example/out?tenant=7")
+    with pytest.raises(Invalid) as refusal:
+        server.create_client(backchannel_logout_uri=address)
+    assert refusal.value.field == "backchannel_logout_uri"
+
+
 def test_it_is_announced(server: Server) -> None:
     metadata = server.create_client().metadata
     assert metadata["backchannel_logout_supported"] is True

@@ -316,3 +316,15 @@ def test_policy_and_terms_are_shown_when_signing_in_and_consenting(registrant: R
     assert set(links.values()) <= set(consent.links)  # type: ignore[union-attr]
     german = registrant.server.browser(headers={"Accept-Language": "de"})
     assert "https://app.example/datenschutz" in german.page(party.authorization_request().url).links
+
+
+def test_the_home_page_is_linked_where_the_person_goes_no_further(registrant: Registrant, browser: Browser) -> None:
+    home = "https://app.example/home"
+    party = registrant.party(registrant.register(client_name="Meridian", client_uri=home))
+    refused = browser.page(party.authorization_request(redirect_uri=HTTPS).url)
+    assert refused.data_page == "error"
+    assert home in refused.links
+    tokens = party.tokens(browser, registrant.server.create_user())
+    signed_out = browser.page(party.logout_url(id_token_hint=tokens["id_token"]))
+    assert signed_out.data_page == "logged-out"
+    assert home in signed_out.links

@@ -169,6 +169,20 @@ def test_a_bad_hint_is_as_good_as_none(
     assert_signed_out(client, browser, confirmed(browser, page))
 
 
+@pytest.mark.parametrize("kind", range(6))
+def test_after_a_bad_hint_nobody_is_sent_back_though_the_client_is_named(
+    server: Server, client: RelyingParty, browser: Browser, tokens: dict[str, Any], kind: int
+) -> None:
+    """§4: an error is no reason to sign nobody out, and none to send anybody anywhere."""
+    params = {"client_id": client.client_id, "post_logout_redirect_uri": LOGGED_OUT}
+    page = browser.open(client.logout_url(id_token_hint=bad_hints(server, tokens)[kind], **params))
+    assert is_signed_in(client, browser)
+    shown = confirmed(browser, page)
+    assert_signed_out(client, browser, shown)
+    assert isinstance(shown, Page)
+    assert LOGGED_OUT not in shown.links
+
+
 def test_a_hint_about_somebody_else_is_asked_about(
     server: Server, client: RelyingParty, browser: Browser, tokens: dict[str, Any]
 ) -> None:

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
+import jwt
 import pytest
 
 from idp.core.events import Event
@@ -54,6 +55,35 @@ def test_what_is_left_out_has_the_defaults_of_the_specification(registrant: Regi
     assert information["grant_types"] == ["authorization_code"]
     assert information["response_types"] == ["code"]
     assert information["application_type"] == "web"
+
+
+def test_all_that_is_registered_comes_back(registrant: Registrant) -> None:
+    """§3.2.1."""
+    asked: dict[str, Any] = {
+        "redirect_uris": ["https://shop.example/cb"], "post_logout_redirect_uris": ["https://shop.example/bye"],
+        "client_name": "Shop", "client_uri": "https://shop.example/", "policy_uri": "https://shop.example/privacy",
+        "tos_uri": "https://shop.example/terms", "contacts": ["ops@shop.example"], "application_type": "web",
+        "grant_types": ["authorization_code", "refresh_token"], "response_types": ["code"],
+        "scope": "openid email", "token_endpoint_auth_method": "client_secret_post", "subject_type": "pairwise",
+        "id_token_signed_response_alg": "ES256", "userinfo_signed_response_alg": "PS256",
+        "jwks": {"keys": [PrivateKey.generate("ES256").jwk]}, "request_object_signing_alg": "ES256",
+        "request_uris": ["https://shop.example/request.jwt"], "require_signed_request_object": True,
+        "backchannel_logout_uri": "https://shop.example/back", "backchannel_logout_session_required": True,
+        "frontchannel_logout_uri": "https://shop.example/front", "frontchannel_logout_session_required": True,
+        "default_max_age": 0, "require_auth_time": True, "default_acr_values": ["0"], "software_version": "1.2",
+        "initiate_login_uri": "https://shop.example/sign-in", "software_id": "shop", "client_name#de": "Laden",
+    }  # fmt: skip
+    information = registrant.register(**asked)
+    assert {name: information.get(name) for name in asked} == asked
+    shown = success_of(registrant.manage(information))
+    assert {name: shown.get(name) for name in asked} == asked, "and once more to who asks"
+
+
+def test_no_two_clients_share_a_name_or_a_secret(registrant: Registrant) -> None:
+    """§3.2.1: not even two that asked for the very same."""
+    first, second = registrant.register(client_name="Shop"), registrant.register(client_name="Shop")
+    for name in ("client_id", "client_secret", "registration_access_token", "registration_client_uri"):
+        assert first[name] != second[name], name
 
 
 def test_a_public_client_has_no_secret(registrant: Registrant) -> None:
@@ -128,9 +158,10 @@ def test_pkce_can_be_left_to_confidential_clients(special_servers: SpecialServer
     lenient = special_servers("without_pkce", SQLITE, **OPEN, IDP_REGISTRATION__REQUIRE_PKCE="false")
     registrant, person = Registrant(lenient), lenient.create_user()
     party = registrant.party(registrant.register())
-    assert party.tokens(lenient.browser(), person, code_challenge=None)["id_token"]
+    browser = lenient.browser()
+    assert party.tokens(browser, person, code_challenge=None)["id_token"]
     public = registrant.party(registrant.register(token_endpoint_auth_method="none"))
-    refusal = lenient.browser().callback(public.authorization_request(code_challenge=None).url, person)
+    refusal = browser.callback(public.authorization_request(code_challenge=None).url, person)
     assert refusal["error"] == "invalid_request"
 
 
@@ -393,6 +424,8 @@ def error_code(response: httpx.Response) -> str | None:
 def test_statements_of_others_are_not_approved(trusted: Registrant, software_issuer: PrivateKey) -> None:
     others = software_issuer.sign({"iss": "https://other.example"})
     assert error_of(trusted.post(software_statement=others)) == "unapproved_software_statement"
+    nobodys = software_issuer.sign({"software_id": "shop-app"})
+    assert error_of(trusted.post(software_statement=nobodys)) == "unapproved_software_statement"
     meant = statement(software_issuer, aud="https://another-server.example")
     assert error_of(trusted.post(software_statement=meant)) == "unapproved_software_statement"
 
@@ -409,6 +442,8 @@ def test_statements_of_others_are_not_approved(trusted: Registrant, software_iss
         lambda key: statement(key, exp=1),
         lambda key: statement(key, nbf=int(time.time()) + 600),
         lambda key: key.sign({"iss": SOFTWARE_ISSUER}, typ="at+jwt"),
+        lambda key: jwt.encode({"iss": SOFTWARE_ISSUER}, None, algorithm="none"),
+        lambda key: jwt.encode({"iss": SOFTWARE_ISSUER}, "k" * 32, algorithm="HS256"),
     ],
 )
 def test_broken_software_statements(trusted: Registrant, software_issuer: PrivateKey, forge: Any) -> None:

@@ -130,6 +130,29 @@ def test_to_delete_leaves_nothing(open_server: Server) -> None:
             assert connection.execute(mine).scalar_one() == 0, table
 
 
+def test_after_the_end_nobody_signs_in_with_it(registrant: Registrant, information: dict[str, Any]) -> None:
+    """§2.3: neither with a request that comes now nor with a code from before."""
+    server, person = registrant.server, registrant.server.create_user()
+    party, browser = registrant.party(information), server.browser()
+    request, callback = party.sign_in(browser, person)
+    assert registrant.manage(information, "DELETE").status_code == 204
+    assert error_of(party.exchange(request, callback), 401) == "invalid_client"
+    assert browser.page(party.authorization_request().url).data_page == "error"
+    assert error_of(registrant.manage(information, "DELETE"), 401) == "invalid_token", "its token is gone as well"
+
+
+def test_the_registration_access_token_does_not_end_while_the_client_is_there(
+    registrant: Registrant, information: dict[str, Any]
+) -> None:
+    """§5: not after years, and not because it was used."""
+    age(registrant.server, information["client_id"], 4000, used=True)
+    for _ in range(2):
+        shown = success_of(registrant.manage(information))
+        changed = success_of(registrant.manage(information, "PUT", **shown))
+        assert changed["client_id"] == information["client_id"]
+        assert changed["registration_access_token"] == information["registration_access_token"]
+
+
 def test_changes_and_the_end_are_remembered(registrant: Registrant, information: dict[str, Any]) -> None:
     registrant.manage(information, "PUT", **{**information, "client_name": "Other"})
     registrant.manage(information, "DELETE")

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from sqlalchemy import text
@@ -14,6 +15,7 @@ from idp.core.setting_sections import Fetch
 from idp.identity.clients.logos import fetch_logo
 from idp.storage.db import reading
 from tests.helpers.backends import SQLITE, fresh_backend
+from tests.helpers.browser import Page
 from tests.helpers.certificates import Certificate, loopback_certificate
 from tests.helpers.client_site import ClientSite, client_site
 from tests.helpers.images import png
@@ -360,3 +362,32 @@ def test_a_file_of_trusted_issuers_that_is_none(development: Server, tmp_path: P
         assert done.returncode == 1, content
         assert "issuers.json" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+# RFC 9700 §4.11.2: whoever registers a client must not get a link of ours that leads to any site
+
+
+@pytest.mark.parametrize("mode", ["query", "form_post"])
+def test_nobody_is_led_away_by_a_client_that_nobody_vouches_for(development: Server, mode: str) -> None:
+    registrant = Registrant(development)
+    party = registrant.party(registrant.register(redirect_uris=["https://phisher.example/cb"], client_name="Your Bank"))
+    browser, person = development.browser(), development.create_user()
+    for params in ({"scope": "nonsense"}, {"response_type": "code id_token"}, {"request": "x.y.z"}, {"prompt": "x"}):
+        request = party.authorization_request(**{"scope": "openid", "response_mode": mode, **params})
+        page = browser.open(request.url)
+        assert isinstance(page, Page), page
+        assert (page.data_page, page.status) == ("unvouched", 400)
+        assert "phisher.example" in page.text
+    if mode == "form_post":
+        (form,) = [form for form in page.forms if form.action == "https://phisher.example/cb"]
+        answer = dict(form.fields)
+    else:
+        (link,) = [link for link in page.links if link.startswith("https://phisher.example/")]
+        answer = dict(parse_qsl(urlsplit(link).query))
+    # Whoever goes on brings the application the answer that it waits for.
+    assert (answer["error"], answer["state"], answer["iss"]) == ("invalid_request", request.state, party.issuer)
+    # Silent requests are answered silently, and so is who has signed in here.
+    silent = browser.callback(party.authorization_request(prompt="none").url)
+    assert silent.params["error"] == "login_required"
+    party.tokens(browser, person)
+    assert browser.callback(party.authorization_request("nonsense").url).params["error"] == "invalid_scope"

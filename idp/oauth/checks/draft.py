@@ -112,6 +112,11 @@ class Draft:
         return frozenset(self.response_type.split())
 
     @property
+    def prompts_sent(self) -> frozenset[str]:
+        """The values of `prompt` as they came, known or not."""
+        return frozenset(self.params.get("prompt", "").split())
+
+    @property
     def destination(self) -> Destination:
         """Where an error goes; only after the redirect URI is proven."""
         return Destination(self.client.client_id, self.redirect_uri, self.response_mode, self.params.get("state"))

@@ -12,7 +12,7 @@ def check(draft: Draft) -> None:
     Initiating User Registration via OpenID Connect §4.1 wants the latter: whoever sends `create` has to know that
     nobody can register here.
     """
-    values = set(draft.params.get("prompt", "").split())
+    values = draft.prompts_sent
     if unsupported := values.difference(SUPPORTED):
         raise InvalidRequest("prompt has a value that is not supported", detail=f"received {min(unsupported)[:40]!r}")
     if "none" in values and len(values) > 1:
