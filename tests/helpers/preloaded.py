@@ -159,7 +159,7 @@ def _become(order: dict[str, Any]) -> None:
 
 
 def _of_the_interpreter(env: Mapping[str, str]) -> dict[str, str]:
-    harmless = ("PYTHONPATH", "PYTHONUNBUFFERED")
+    harmless = ("PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE")
     return {name: value for name, value in env.items() if name.startswith("PYTHON") and name not in harmless}
 
 
