@@ -21,6 +21,7 @@ from urllib.parse import urlencode
 import orjson
 
 from idp.core.addresses import Address, FetchError, FetchRefused, Target, embedded, is_public, parse_url
+from idp.core.errors import Unavailable
 from idp.core.setting_sections import Fetch
 
 __all__ = ["FetchError", "FetchRefused", "Fetcher"]
@@ -40,6 +41,9 @@ _IMAGES = "image/png, image/jpeg, image/webp, image/gif"
 _PASSING = (408, 425, 429)  # refusals that are about the moment
 
 
+Talk = Callable[[http.client.HTTPConnection, Target, int], bytes]
+
+
 class Fetcher:
     """Fetches JSON over HTTPS from public addresses. Safe to share among threads."""
 
@@ -51,6 +55,7 @@ class Fetcher:
         """
         self._settings = settings
         self._allow_loopback = allow_loopback
+        self._patience = threading.BoundedSemaphore(settings.at_once)
         self._resolve = resolve or _system_resolver
         self._allowed = tuple(ipaddress.ip_network(network) for network in settings.allowed_networks)
         self._tls = ssl.create_default_context()
@@ -58,39 +63,56 @@ class Fetcher:
             self._tls.load_verify_locations(cafile=settings.ca_bundle)
 
     def get_json(self, url: str) -> dict[str, Any]:
-        """The JSON object at `url`. Raises FetchError."""
-        document = _json(self._exchange(url, _reader(_JSON)))
+        """The JSON object at `url`. Raises FetchError, or Unavailable."""
+        document = _json(self._get(url, _reader(_JSON)))
         if not isinstance(document, dict):
             raise FetchError("the document is not a JSON object")
         return document
 
     def get_json_array(self, url: str) -> list[Any]:
-        """The JSON array at `url`. Raises FetchError."""
-        document = _json(self._exchange(url, _reader(_JSON)))
+        """The JSON array at `url`. Raises FetchError, or Unavailable."""
+        document = _json(self._get(url, _reader(_JSON)))
         if not isinstance(document, list):
             raise FetchError("the document is not a JSON array")
         return document
 
     def get_jwt(self, url: str) -> str:
-        """The token in compact form at `url`, as it is served (RFC 9101 §5.2.3). Raises FetchError."""
-        body = self._exchange(url, _reader(_JWT))
+        """The token in compact form at `url`, as it is served (RFC 9101 §5.2.3). Raises FetchError, or Unavailable."""
+        body = self._get(url, _reader(_JWT))
         if not _COMPACT.fullmatch(body):
             raise FetchError("the document is not a token in compact form")
         return body.decode("ascii")
 
     def get_image(self, url: str, max_bytes: int) -> bytes:
-        """What is said to be an image at `url`, at most `max_bytes` of it. Raises FetchError."""
-        return self._exchange(url, _reader(_IMAGE, _IMAGES), max_bytes)
+        """What is said to be an image at `url`, at most `max_bytes` of it. Raises FetchError, or Unavailable."""
+        return self._get(url, _reader(_IMAGE, _IMAGES), max_bytes)
 
     def post_form(self, url: str, fields: Mapping[str, str]) -> None:
         """POST a form; any 2xx is success, and what is answered beside that is not looked at. Raises FetchError."""
         form = urlencode(fields).encode("ascii")
         self._exchange(url, lambda connection, target, _max_bytes: _post(connection, target, form))
 
+    @contextmanager
+    def patience(self) -> Iterator[None]:
+        """Wait for a document within the block. Raises Unavailable if as many as may wait for one already.
+
+        Whoever names addresses that never answer must not have all threads of the process hang on them.
+        """
+        if not self._patience.acquire(blocking=False):
+            raise Unavailable("too many documents are being fetched at this moment")
+        try:
+            yield
+        finally:
+            self._patience.release()
+
+    def _get(self, url: str, read: Talk, max_bytes: int | None = None) -> bytes:
+        with self.patience():
+            return self._exchange(url, read, max_bytes)
+
     def _exchange(
         self,
         url: str,
-        talk: Callable[[http.client.HTTPConnection, Target, int], bytes],
+        talk: Talk,
         max_bytes: int | None = None,
     ) -> bytes:
         target = parse_url(url)
@@ -229,9 +251,7 @@ def _post(connection: http.client.HTTPConnection, target: Target, form: bytes) -
     return b""
 
 
-def _reader(
-    media_type: re.Pattern[str], accept: str = _DOCUMENTS
-) -> Callable[[http.client.HTTPConnection, Target, int], bytes]:
+def _reader(media_type: re.Pattern[str], accept: str = _DOCUMENTS) -> Talk:
     """What GETs a document of that media type."""
 
     def read(connection: http.client.HTTPConnection, target: Target, max_bytes: int) -> bytes:

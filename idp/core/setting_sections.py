@@ -123,6 +123,8 @@ class Fetch(Section):
     """Networks (CIDR) that may be fetched from although they are not public."""
     ca_bundle: Path | None = None
     """PEM file of the authorities trusted instead of the system's."""
+    at_once: int = Field(4, ge=1)
+    """Documents that requests to a process may wait for at a time; below its threads, lest slow sites take them all."""
     timeout: float = Field(3.0, gt=0, le=10)
     """Seconds for one whole fetch."""
     max_bytes: int = Field(64 * 1024, ge=1024)

@@ -6,6 +6,13 @@ from typing import Any
 from idp.engine.interaction import Requirements
 from idp.oauth.response import Destination
 
+UNDERSTOOD = frozenset({
+    "acr_values", "claims", "client_id", "code_challenge", "code_challenge_method", "id_token_hint", "login_hint",
+    "max_age", "nonce", "prompt", "redirect_uri", "registration", "request", "request_uri", "response_mode",
+    "response_type", "scope", "state", "ui_locales",
+})  # fmt: skip
+"""Parameters of a request. Whatever else it carries is ignored (RFC 6749 §3.1), and not carried around either."""
+
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationRequest:

@@ -5,13 +5,13 @@ from typing import Any
 from joserfc.jwk import KeySet, OctKey
 
 from idp.identity.clients.client import Client
+from idp.identity.clients.members import CLIENT_ALGORITHMS, MAC_ALGORITHMS
 from idp.identity.clients.secrets import secrets_in_clear
 from idp.services.keys.jws import InvalidToken, read_header, verify_jwt
 from idp.web.provider import current_provider
 
 #: By which clients may sign with a key of their own, and with the secret that we share.
-ASYMMETRIC = ("RS256", "PS256", "ES256", "EdDSA", "Ed25519", "RS384", "RS512", "PS384", "PS512", "ES384", "ES512")
-SYMMETRIC = ("HS256", "HS384", "HS512")
+ASYMMETRIC, SYMMETRIC = CLIENT_ALGORITHMS, MAC_ALGORITHMS
 
 LEEWAY = 10
 """Seconds by which a client's clock may differ from ours."""

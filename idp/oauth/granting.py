@@ -39,8 +39,8 @@ def grant(request: AuthorizationRequest, gathered: Gathered, client: Client, ses
         amr=session.amr,
         claims_request=request.claims,
     )
-    if request.returns == {"id_token"}:
-        # With a code or an access token the client takes part as soon as it has a token.
+    if "id_token" in request.returns and "token" not in request.returns:
+        # An access token lets the client take part by itself, and a code as soon as it is redeemed.
         with transaction():
             _join(authorization, client)
     members: dict[str, str] = {}

@@ -6,13 +6,13 @@ Read here, applied by the check of the same name: what is in the object, and tha
 import hashlib
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urldefrag
 
 import orjson
 
 from idp.core.crypto import b64url
 from idp.core.fetch import FetchError
 from idp.identity.clients.client import Client
+from idp.oauth.authorization_request import UNDERSTOOD
 from idp.oauth.client_signatures import ASYMMETRIC, SYMMETRIC, signed_claims
 from idp.oauth.errors import InvalidRequestObject, InvalidRequestUri
 from idp.services.keys.jwe import NotDecrypted, decrypt
@@ -23,7 +23,6 @@ TYP: Final = "oauth-authz-req+jwt"
 MAX_URI_LENGTH: Final = 512  # OpenID Connect Core §6.2
 _TYPES: Final = (TYP, "JWT", "")
 _SHA256_LENGTH: Final = 43
-_OF_THE_JWT: Final = frozenset({"iss", "aud", "exp", "iat", "nbf", "jti", "sub"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +43,10 @@ def fetch(client: Client, uri: str) -> str:
 
     A fragment that is a SHA-256 hash has to be that of the document.
     """
-    address, fragment = urldefrag(uri)
     if len(uri) > MAX_URI_LENGTH:
         raise InvalidRequestUri(f"request_uri is longer than {MAX_URI_LENGTH} characters")
-    if address not in {urldefrag(registered).url for registered in client.metadata.request_uris}:
+    address, _, fragment = uri.partition("#")
+    if address not in {registered.partition("#")[0] for registered in client.metadata.request_uris}:
         raise InvalidRequestUri("request_uri is not registered for the client", detail=f"received {uri!r}")
     try:
         document = current_provider().fetcher.get_jwt(address)
@@ -70,7 +69,8 @@ def read(client: Client, token: str) -> RequestObject:
     listed = [resources] if isinstance(resources, str) else resources
     if not isinstance(listed, list | tuple) or not all(isinstance(value, str) for value in listed):
         raise InvalidRequestObject("resource in the request object is neither a string nor a list of strings")
-    params = {name: _as_parameter(name, value) for name, value in claims.items() if name not in _OF_THE_JWT}
+    # What we do not know is ignored, as outside (RFC 6749 §3.1).
+    params = {name: _as_parameter(name, value) for name, value in claims.items() if name in UNDERSTOOD}
     return RequestObject({name: value for name, value in params.items() if value}, tuple(filter(None, listed)))
 
 
@@ -128,8 +128,8 @@ def _as_parameter(name: str, value: Any) -> str:
         return value
     if name == "max_age" and type(value) is int:
         return str(value)
-    if name == "claims" and isinstance(value, dict):
+    if name in ("claims", "registration") and isinstance(value, dict):
         return orjson.dumps(value).decode()
     if value is None:
         return ""
-    raise InvalidRequestObject(f"{name} in the request object has the wrong type" if name.isidentifier() else None)
+    raise InvalidRequestObject(f"{name} in the request object has the wrong type")

@@ -3,6 +3,7 @@
 import contextlib
 import json
 from collections.abc import Iterator
+from typing import Any
 
 from tests.helpers.client_site import ClientSite, running_site
 from tests.helpers.relying_party import PrivateKey
@@ -15,6 +16,8 @@ class KeySite(ClientSite):
         super().__init__(origin)
         self.uri = f"{origin}/keys.json"
         self.keys: list[PrivateKey] = []
+        self.jwks: list[dict[str, Any]] | None = None
+        """Published instead of `keys`, as they are."""
         self.status = 200
 
     @property
@@ -24,7 +27,8 @@ class KeySite(ClientSite):
 
     def answer(self, path: str) -> tuple[int, str, bytes]:
         """The keys, whatever the path."""
-        return self.status, "application/json", json.dumps({"keys": [key.jwk for key in self.keys]}).encode()
+        keys = [key.jwk for key in self.keys] if self.jwks is None else self.jwks
+        return self.status, "application/json", json.dumps({"keys": keys}).encode()
 
 
 @contextlib.contextmanager

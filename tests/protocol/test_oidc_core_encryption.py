@@ -9,9 +9,11 @@ from typing import Any
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from jwcrypto import jwe, jwk, jws
 
 from idp.core.errors import Invalid
+from tests.conftest import StartServer
 from tests.helpers.browser import Browser, Person
 from tests.helpers.relying_party import PrivateKey, RelyingParty
 from tests.helpers.server import Server
@@ -24,6 +26,7 @@ OKP = jwk.JWK.generate(kty="OKP", crv="X25519", kid="okp", use="enc")
 KEYS = {"RSA-OAEP": RSA, "RSA-OAEP-256": RSA} | dict.fromkeys(
     ("ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A192KW", "ECDH-ES+A256KW"), EC
 )
+RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 ENCS = ["A128CBC-HS256", "A192CBC-HS384", "A256CBC-HS512", "A128GCM", "A192GCM", "A256GCM"]
 
 
@@ -171,6 +174,33 @@ def test_without_a_fitting_key(server: Server, browser: Browser, person: Person)
     assert error_at_callback(party, request, callback, "fragment") == "invalid_request"
 
 
+@pytest.mark.parametrize(
+    ("key", "operations"),
+    [(RSA, ["wrapKey"]), (RSA, ["encrypt", "wrapKey"]), (EC, ["deriveBits"]), (EC, ["deriveKey"])],
+    ids=["RSA wrapKey", "RSA both", "EC deriveBits", "EC deriveKey"],
+)
+def test_what_a_key_says_it_may_do(
+    server: Server, browser: Browser, person: Person, key: jwk.JWK, operations: list[str]
+) -> None:
+    """RFC 7517 §4.3: each of the operations that come to the same will do."""
+    public = {**key.export_public(as_dict=True), "key_ops": operations}
+    alg = "RSA-OAEP-256" if key is RSA else "ECDH-ES"
+    party = server.create_client(jwks={"keys": [public]}, id_token_encrypted_response_alg=alg)
+    tokens, nonce = raw_tokens(party, browser, person)
+    party.verify_id_token(opened(tokens["id_token"], key)[1], nonce=nonce)
+
+
+@pytest.mark.parametrize("operations", [["verify"], [], ["sign"], ["deriveKey"], "encrypt", [7]], ids=str)
+def test_a_key_for_something_else(server: Server, browser: Browser, person: Person, operations: Any) -> None:
+    public = {**RSA.export_public(as_dict=True), "key_ops": operations}
+    try:
+        party = server.create_client(jwks={"keys": [public]}, id_token_encrypted_response_alg="RSA-OAEP-256")
+    except Invalid:
+        return  # refused at once is as well
+    request, callback = party.sign_in(browser, person)
+    assert error_of(party.exchange(request, callback)) == "invalid_request"
+
+
 @pytest.fixture
 def site() -> Iterator[KeySite]:
     with key_site() as running:
@@ -186,6 +216,25 @@ def test_keys_at_a_jwks_uri(server: Server, site: KeySite) -> None:
     request, callback = party.sign_in(browser, person)
     assert error_of(party.exchange(request, callback)) == "invalid_request"
     assert site.requests == 1
+
+
+def test_a_site_that_is_down_costs_no_code_and_no_refresh_token(start_server: StartServer, site: KeySite) -> None:
+    """Nothing is spent for an answer that cannot be given; when the keys are there again, it goes on."""
+    server = start_server(IDP_LIFETIMES__REFRESH_TOKEN_RACE_GRACE="0")
+    browser, person = server.browser(), server.create_user()
+    key = PrivateKey(RSA_KEY, "RS256", "enc-key")
+    site.jwks = [{**key.jwk, "use": "enc", "alg": "RSA-OAEP-256"}]
+    party = server.create_client(jwks_uri=site.uri, id_token_encrypted_response_alg="RSA-OAEP-256")
+    first, _ = raw_tokens(party, browser, person)
+    server.restart()  # forgets the keys
+    site.status = 503
+    request, callback = party.sign_in(browser, person)
+    assert error_of(party.refresh(first["refresh_token"])) == "invalid_request"
+    assert error_of(party.exchange(request, callback)) == "invalid_request"
+    site.status = 200
+    server.restart()  # or after a minute
+    assert party.refreshed(first["refresh_token"])["id_token"].count(".") == 4
+    assert success_of(party.exchange(request, callback))["id_token"].count(".") == 4
 
 
 # UserInfo

@@ -289,3 +289,14 @@ def test_where_it_is_off_no_client_gets_it(careful_server: Server, browser: Brow
     callback = careful_server.browser().callback(request.url)
     assert error_at_callback(party, request, callback, "fragment") == "unsupported_response_type"
     assert refused(party, careful_server.browser(), prompt="none") == "login_required", "the code flow is left"
+
+
+@pytest.mark.parametrize("response_type", [name for name in ALL if "id_token" in name])
+def test_whoever_gets_an_id_token_hears_of_the_end(
+    party: RelyingParty, server: Server, browser: Browser, person: Person, response_type: str
+) -> None:
+    """Back-Channel Logout §2.3: also a client that never redeems its code."""
+    request, callback = sign_in(party, browser, person, response_type)
+    claims = id_token_of(party, request, callback)
+    with server.administrator.provider() as provider:
+        assert party.client_id in provider.sessions.participants(claims["sid"])

@@ -328,3 +328,31 @@ def test_the_home_page_is_linked_where_the_person_goes_no_further(registrant: Re
     signed_out = browser.page(party.logout_url(id_token_hint=tokens["id_token"]))
     assert signed_out.data_page == "logged-out"
     assert home in signed_out.links
+
+
+# What discovery announces can be registered (Discovery §3)
+
+ANNOUNCED = {
+    "token_endpoint_auth_signing_alg": "token_endpoint_auth_signing_alg_values_supported",
+    "id_token_signed_response_alg": "id_token_signing_alg_values_supported",
+    "id_token_encrypted_response_alg": "id_token_encryption_alg_values_supported",
+    "userinfo_signed_response_alg": "userinfo_signing_alg_values_supported",
+    "userinfo_encrypted_response_alg": "userinfo_encryption_alg_values_supported",
+    "request_object_signing_alg": "request_object_signing_alg_values_supported",
+    "request_object_encryption_alg": "request_object_encryption_alg_values_supported",
+    "subject_type": "subject_types_supported",
+}
+
+
+@pytest.mark.parametrize("member", ANNOUNCED)
+def test_every_value_that_is_announced_can_be_registered(registrant: Registrant, member: str) -> None:
+    announced = registrant.party(registrant.register()).metadata[ANNOUNCED[member]]
+    for value in announced:
+        method = "client_secret_jwt" if value.startswith("HS") else "private_key_jwt"
+        information = registrant.register(
+            redirect_uris=[HTTPS],
+            token_endpoint_auth_method=method,
+            jwks={"keys": [PrivateKey.generate("RS256").jwk]},
+            **{member: value},
+        )
+        assert information[member] == value

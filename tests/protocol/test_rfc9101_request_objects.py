@@ -233,7 +233,8 @@ WRONG: dict[str, dict[str, Any]] = {
     "claims that are a list": {"claims": []},
     "resource that is a number": {"resource": 7},
     "resource with a number": {"resource": ["https://api.example.com", 7]},
-    "a name that is no name": {'x"\\\n': 7},
+    "a number that nothing holds": {"claims": {"userinfo": {"x": {"value": 10**30}}}},
+    "claims without end": {"claims": json.loads('{"userinfo":' * 300 + "{}" + "}" * 300)},
 }
 
 
@@ -311,6 +312,17 @@ def test_errors_travel_as_the_object_says(party: RelyingParty, browser: Browser)
     shown = browser.open(with_object(party, token, state="outside").url)
     assert isinstance(shown, Callback)
     assert (shown.mode, shown.params["error"], shown.params["state"]) == ("form_post", "login_required", "inside")
+
+
+def test_what_nobody_knows_is_ignored(party: RelyingParty, browser: Browser, person: Person) -> None:
+    """RFC 6749 §3.1, inside as outside."""
+    unknown = {"foo": True, "authorization_details": [{"type": "x"}], 'x"\\\n': 7, "display": None, "vtr": ["C1"]}
+    granted(party, browser, with_object(party, request_object(party, **unknown)), person)
+
+
+def test_a_registration_parameter_inside(party: RelyingParty, browser: Browser) -> None:
+    token = request_object(party, registration={"client_name": "Self-issued"})
+    assert error(party, browser, with_object(party, token)) == "registration_not_supported"
 
 
 # Encrypted
@@ -406,7 +418,8 @@ def test_other_addresses_are_not_fetched(lenient_server: Server, site: RequestSi
     party, browser = signing_client(lenient_server, request_uris=[site.uri]), lenient_server.browser()
     site.body = request_object(party).encode()
     for uri in (site.uri + "/other", site.uri + "?x=1", site.uri.upper(), "urn:ietf:params:oauth:request_uri:x",
-                f"{site.uri}#{'x' * 600}", "http://169.254.169.254/latest"):  # fmt: skip
+                f"{site.uri}#{'x' * 600}", "http://169.254.169.254/latest", "https://[%23x", "https://[::1",
+                "x", "#"):  # fmt: skip
         assert error(party, browser, party.authorization_request(request_uri=uri)) == "invalid_request_uri"
     assert site.requests == 0
 

@@ -287,7 +287,7 @@ class TestJW7AmbiguousClaims:
         ],
     )
     def test_dates_are_whole_numbers_in_range(self, name: str, value: Any) -> None:
-        refused(forge(good_header(), claims(**{name: value})), f"'{name}' is not a whole number")
+        refused(forge(good_header(), claims(**{name: value})), f"JSON|'{name}' is not a whole number")
 
     @pytest.mark.parametrize("literal", ["NaN", "Infinity", "-Infinity", "1e999", "0x7fffffff", "+1", "01", "1."])
     def test_dates_are_json_numbers(self, literal: str) -> None:

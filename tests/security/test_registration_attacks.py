@@ -364,6 +364,23 @@ def test_a_file_of_trusted_issuers_that_is_none(development: Server, tmp_path: P
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    "extra",
+    ["10000000000000000000000000000000", "[" * 300 + "]" * 300, '"x"', '{"d": "secret"}'],
+    ids=["a number that nothing holds", "depth", "text", "an object"],
+)
+def test_dc1_what_a_key_brings_along(development: Server, extra: str) -> None:
+    """Answered in good order whatever it is, and not kept: it would be shown again, or be in the way."""
+    registrant = Registrant(development)
+    key = json.dumps(KEY.jwk)[:-1] + f', "extra": {extra}' + "}"
+    response = registrant.post_body(f'{{"redirect_uris": ["{CALLBACK}"], "jwks": {{"keys": [{key}]}}}}')
+    assert response.status_code in (201, 400)
+    if response.status_code == 201:
+        assert "extra" not in response.json()["jwks"]["keys"][0]
+    else:
+        assert response.json()["error"] == "invalid_client_metadata"
+
+
 # RFC 9700 §4.11.2: whoever registers a client must not get a link of ours that leads to any site
 
 

@@ -10,7 +10,7 @@ import pytest
 from joserfc.jwk import ECKey, KeySet, OctKey
 
 from idp.core.crypto import b64url
-from idp.core.errors import Invalid
+from idp.core.errors import Invalid, Unavailable
 from idp.core.fetch import Fetcher
 from idp.core.setting_sections import Fetch
 from idp.identity.clients import published_keys
@@ -69,9 +69,9 @@ def ask_for_keys(cache: published_keys.ClientKeys, kid: str | None = None) -> Ke
     return cache.of(_Client(), kid)  # type: ignore[arg-type]
 
 
-def new_cache(fetch: Callable[[str], KeySet | None]) -> published_keys.ClientKeys:
+def new_cache(fetch: Callable[[str], KeySet | None], at_once: int = 8) -> published_keys.ClientKeys:
     """A cache that fetches by calling `fetch`."""
-    cache = published_keys.ClientKeys(Fetcher(Fetch()), DAY)
+    cache = published_keys.ClientKeys(Fetcher(Fetch(at_once=at_once)), DAY)
     cache._fetch = fetch  # type: ignore[method-assign]
     return cache
 
@@ -159,3 +159,25 @@ def test_keys_are_believed_for_so_long_and_no_longer(monkeypatch: pytest.MonkeyP
     answers.append(published)
     assert ask_for_keys(cache) is published
     assert fetches == 26
+
+
+def test_no_more_than_some_wait_for_a_site_that_does_not_answer() -> None:
+    """Whoever registers such a site must not have every thread of the process hang on it."""
+    answered = threading.Event()
+
+    def fetch(_uri: str) -> KeySet:
+        answered.wait(10)
+        return key_set({"keys": [GOOD]})
+
+    cache = new_cache(fetch, at_once=2)
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(ask_for_keys, cache, "good") for _ in range(8)]
+        deadline = time.monotonic() + 5
+        while sum(future.done() for future in asked) < 5 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        refused = [future for future in asked if future.done()]
+        assert len(refused) == 5, "one fetches and two wait with it"
+        assert all(isinstance(future.exception(), Unavailable) for future in refused)
+        answered.set()
+        assert sum(future.exception() is None for future in asked) == 3
+    assert ask_for_keys(cache, "good") is not None

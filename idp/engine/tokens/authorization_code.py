@@ -123,6 +123,7 @@ def _plain(authorization: Authorization) -> dict[str, Any]:
 
 
 def _authorization(record: dict[str, Any]) -> Authorization:
+    record.setdefault("subject", record["user_id"])  # a code of the former version, in its last minute
     for name in ("scopes", "resources", "amr"):
         record[name] = tuple(record[name])
     return Authorization(**record | {"auth_time": from_timestamp(record["auth_time"])})

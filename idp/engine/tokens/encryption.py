@@ -2,9 +2,11 @@
 
 from typing import Final
 
+from joserfc.jwk import KeySet
+
 from idp.identity.clients.client import Client
 from idp.identity.clients.published_keys import ClientKeys
-from idp.services.keys.jwe import NoEncryptionKey, encrypt
+from idp.services.keys.jwe import NoEncryptionKey, encrypt, recipient_of
 
 _NESTED: Final = "JWT"  # RFC 7519 §5.2
 
@@ -14,6 +16,15 @@ class Encryption:
 
     def __init__(self, client_keys: ClientKeys) -> None:
         self._client_keys = client_keys
+
+    def ensure_possible(self, client: Client) -> None:
+        """Look for the key that the client's ID tokens will be encrypted to, before anything is used up for them.
+
+        It may have to be fetched, from a site that may be down. Raises NoEncryptionKey.
+        """
+        alg = client.metadata.id_token_encrypted_response_alg
+        if alg is not None:
+            recipient_of(self._keys_of(client), alg)
 
     def of_id_token(self, client: Client, token: str) -> str:
         """The ID token as the client registered for it. Raises NoEncryptionKey."""
@@ -42,7 +53,10 @@ class Encryption:
         content_type: str | None,
         issuer: str | None = None,
     ) -> str:
+        return encrypt(self._keys_of(client), content, alg=alg, enc=enc, content_type=content_type, issuer=issuer)
+
+    def _keys_of(self, client: Client) -> KeySet:
         keys = self._client_keys.of(client)
         if keys is None:
             raise NoEncryptionKey("the client has no public keys, or they cannot be read")
-        return encrypt(keys, content, alg=alg, enc=enc, content_type=content_type, issuer=issuer)
+        return keys

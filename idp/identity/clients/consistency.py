@@ -4,11 +4,9 @@ from collections.abc import Iterator
 
 from idp.core.errors import Invalid
 from idp.identity.clients.grants import check_grants
-from idp.identity.clients.members import MAC_ALGORITHMS, SIGNATURE_ALGORITHMS, Members
+from idp.identity.clients.members import CLIENT_ALGORITHMS, MAC_ALGORITHMS, Members
 from idp.identity.clients.redirect_uris import check_redirect_uri, host_of, origin_of
-
-REQUEST_OBJECT_ALGORITHMS = (*SIGNATURE_ALGORITHMS, "RS384", "RS512", "PS384", "PS512", "ES384", "ES512")
-"""By which clients may sign request objects; those that share a secret with us in clear also by HMAC."""
+from idp.identity.clients.sector import proven_host
 
 
 def check_consistency(metadata: Members) -> None:
@@ -50,8 +48,8 @@ def _check_authentication(metadata: Members) -> None:
     method, alg = metadata.token_endpoint_auth_method, metadata.token_endpoint_auth_signing_alg
     if method == "private_key_jwt" and not metadata.has_keys:
         raise Invalid("private_key_jwt needs jwks or jwks_uri", "jwks")
-    allowed = {"private_key_jwt": SIGNATURE_ALGORITHMS, "client_secret_jwt": MAC_ALGORITHMS}.get(
-        method, SIGNATURE_ALGORITHMS + MAC_ALGORITHMS
+    allowed = {"private_key_jwt": CLIENT_ALGORITHMS, "client_secret_jwt": MAC_ALGORITHMS}.get(
+        method, CLIENT_ALGORITHMS + MAC_ALGORITHMS
     )
     if alg is not None and alg not in allowed:
         raise Invalid(f"use one of {', '.join(allowed)} with {method}", "token_endpoint_auth_signing_alg")
@@ -61,10 +59,9 @@ def _check_sector(metadata: Members) -> None:
     # OpenID Connect Core §8.1: without a sector_identifier_uri the one host of the redirect URIs is the sector.
     if metadata.subject_type != "pairwise" or metadata.sector_identifier_uri is not None:
         return
-    hosts = {host_of(uri) for uri in metadata.redirect_uris}
-    if len(hosts) != 1 or None in hosts:
+    if proven_host(metadata.redirect_uris) is None:
         raise Invalid(
-            "pairwise subjects need a sector_identifier_uri unless all redirect URIs have the same host",
+            "pairwise subjects need a sector_identifier_uri unless all redirect URIs are https on the same host",
             "sector_identifier_uri",
         )
 
@@ -77,10 +74,10 @@ def _check_request_objects(metadata: Members) -> None:
         raise Invalid("require_signed_request_object excludes alg none", "request_object_signing_alg")
     # A MAC needs the secret itself, which is kept for client_secret_jwt alone.
     macs = MAC_ALGORITHMS if metadata.token_endpoint_auth_method == "client_secret_jwt" else ()
-    allowed = (*REQUEST_OBJECT_ALGORITHMS, *macs, "none")
+    allowed = (*CLIENT_ALGORITHMS, *macs, "none")
     if alg not in allowed:
         raise Invalid(f"use one of {', '.join(allowed)}", "request_object_signing_alg")
-    if alg in REQUEST_OBJECT_ALGORITHMS and not metadata.has_keys:
+    if alg in CLIENT_ALGORITHMS and not metadata.has_keys:
         raise Invalid("signed request objects need jwks or jwks_uri", "jwks")
 
 

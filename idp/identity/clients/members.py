@@ -12,6 +12,8 @@ AUTH_METHODS: tuple[str, ...] = get_args(AuthMethod)
 SECRET_METHODS = frozenset({"client_secret_basic", "client_secret_post", "client_secret_jwt"})
 MAC_ALGORITHMS = ("HS256", "HS384", "HS512")
 SIGNATURE_ALGORITHMS: tuple[str, ...] = get_args(SigningAlgorithm)
+CLIENT_ALGORITHMS = (*SIGNATURE_ALGORITHMS, "Ed25519", "RS384", "RS512", "PS384", "PS512", "ES384", "ES512")
+"""By which clients may sign with a key of their own."""
 
 Line = Annotated[str, Field(min_length=1, max_length=255)]
 

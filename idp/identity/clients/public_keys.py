@@ -17,6 +17,7 @@ MAX_RSA_BITS = 8192
 """Verifying with an absurdly long key would cost us, not its owner."""
 
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"})
+_MEMBERS = ("kty", "use", "key_ops", "alg", "kid", "crv", "x", "y", "n", "e")
 _CURVES = frozenset({"P-256", "P-384", "P-521", "Ed25519", "Ed448", "X25519", "X448"})
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -37,7 +38,7 @@ def check_jwks(jwks: Mapping[str, Any], field: str = "jwks") -> dict[str, Any]:
     kids = [key["kid"] for key in usable if "kid" in key]
     if len(set(kids)) != len(kids):
         raise Invalid("jwks has two keys with the same kid", field)
-    return {"keys": usable}
+    return {"keys": [_known_members(key) for key in usable]}
 
 
 def usable_keys(jwks: Mapping[str, Any], field: str = "jwks") -> dict[str, Any]:
@@ -56,7 +57,12 @@ def usable_keys(jwks: Mapping[str, Any], field: str = "jwks") -> dict[str, Any]:
             break
     if not usable:
         raise Invalid(f"{field} has no usable key (RSA, EC, OKP)", field)
-    return {"keys": list(usable.values())}
+    return {"keys": [_known_members(key) for key in usable.values()]}
+
+
+def _known_members(key: Mapping[str, Any]) -> dict[str, Any]:
+    """The key without what we have no use for: it is kept and shown again, whatever was in it."""
+    return {name: key[name] for name in _MEMBERS if name in key}
 
 
 def _is_usable(key: object, field: str) -> bool:

@@ -3,13 +3,14 @@
 import math
 import threading
 import time
+from collections import OrderedDict
 from concurrent.futures import Future
 from dataclasses import dataclass
 
 import structlog
 from joserfc.jwk import KeySet
 
-from idp.core.errors import Invalid
+from idp.core.errors import Invalid, Unavailable
 from idp.core.fetch import Fetcher, FetchError
 from idp.identity.clients.client import Client
 from idp.identity.clients.public_keys import key_set, usable_keys
@@ -20,7 +21,7 @@ log = structlog.get_logger("idp.clients.published_keys")
 REFETCH_INTERVAL = 60
 #: Seconds after which keys are fetched anew. If that fails they are believed for `lifetimes.client_keys`.
 LIFETIME = 3600
-_MAX_ENTRIES = 1000
+_MAX_ENTRIES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +45,14 @@ class ClientKeys:
         self._fetcher = fetcher
         self._believed_for = believed_for
         self._lock = threading.Lock()
-        self._entries: dict[str, _Fetched] = {}
+        self._entries: OrderedDict[str, _Fetched] = OrderedDict()
         self._under_way: dict[tuple[str, str], Future[KeySet | None]] = {}
 
     def of(self, client: Client, kid: str | None = None) -> KeySet | None:
-        """The client's keys; fetched again if they are old or `kid` is not among them. None if it has none."""
+        """The client's keys; fetched again if they are old or `kid` is not among them. None if it has none.
+
+        Raises Unavailable if they are not known and too much else is being fetched.
+        """
         if client.key_set is not None or client.jwks_uri is None:
             return client.key_set
         uri = client.jwks_uri
@@ -72,21 +76,42 @@ class ClientKeys:
             under_way = self._under_way.get((client_id, uri))
             if under_way is None:
                 mine = self._under_way[client_id, uri] = Future[KeySet | None]()
-        if under_way is not None:
-            return under_way.result()
-        keys = None
+        believed = before.still_believed(self._believed_for) if before is not None and before.uri == uri else None
+        try:
+            if under_way is not None:
+                with self._fetcher.patience():
+                    return under_way.result()
+            return self._fetched(client_id, uri, before, mine)
+        except Unavailable:
+            # Too much is being fetched. What is known will do; what is not, the client may ask for again.
+            if believed is None:
+                raise
+            return believed
+
+    def _fetched(
+        self, client_id: str, uri: str, before: _Fetched | None, outcome: Future[KeySet | None]
+    ) -> KeySet | None:
+        keys, was_tried = None, True
         try:
             keys = self._fetch(uri)
+        except Unavailable:
+            was_tried = False
+            raise
         finally:
             entry = _entry(uri, keys, before)
             keys = entry.still_believed(self._believed_for)
             with self._lock:
-                if len(self._entries) >= _MAX_ENTRIES:
-                    self._entries.clear()
-                self._entries[client_id] = entry
+                if was_tried:
+                    self._remember(client_id, entry)
                 del self._under_way[client_id, uri]
-            mine.set_result(keys)
+            outcome.set_result(keys)
         return keys
+
+    def _remember(self, client_id: str, entry: _Fetched) -> None:
+        self._entries[client_id] = entry
+        self._entries.move_to_end(client_id)
+        if len(self._entries) > _MAX_ENTRIES:
+            self._entries.popitem(last=False)
 
     def _fetch(self, uri: str) -> KeySet | None:
         try:

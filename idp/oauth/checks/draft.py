@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from idp.identity.clients.client import Client
-from idp.oauth.authorization_request import AuthorizationRequest
+from idp.oauth.authorization_request import UNDERSTOOD, AuthorizationRequest
 from idp.oauth.errors import InvalidRequest, OAuthError
 from idp.oauth.response import Destination
 from idp.web.provider import Provider
@@ -23,14 +23,6 @@ class PageError(Exception):
         self.reason = reason
         self.detail = detail
         self.client = client
-
-
-#: Whatever else a request carries is ignored (RFC 6749 §3.1), and not carried around either.
-_MEANINGFUL = frozenset({
-    "acr_values", "claims", "client_id", "code_challenge", "code_challenge_method", "id_token_hint", "login_hint",
-    "max_age", "nonce", "prompt", "redirect_uri", "request", "request_uri", "response_mode", "response_type", "scope",
-    "state", "ui_locales",
-})  # fmt: skip
 
 
 _NOBODY = "nobody"
@@ -86,7 +78,7 @@ class Draft:
             else:
                 params[name] = value
         # Before a request object changes them: it is read anew when the request is made again.
-        kept = [(name, value) for name, value in params.items() if name in _MEANINGFUL]
+        kept = [(name, value) for name, value in params.items() if name in UNDERSTOOD]
         query = urlencode([*kept, *(("resource", value) for value in resources)])
         return cls(provider, params, frozenset(repeated), tuple(resources), query)
 

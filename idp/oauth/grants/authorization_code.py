@@ -28,6 +28,7 @@ class AuthorizationCodeGrant(Grant):
         """RFC 6749 §4.1.3. The code is consumed here: whatever fails after that has burned it."""
         self._client: Client = self.authenticated_client()
         value = self.request.required("code")
+        self.ensure_encryption(self._client)
         self._code = self._redeem(value, self._client)
         self._check_redirect_uri(self._code)
         self._check_verifier(self._code)

@@ -11,6 +11,7 @@ from idp.engine.tokens import (
 from idp.identity.clients.client import Client
 from idp.identity.directory.users import User
 from idp.oauth import client_auth
+from idp.oauth.client_resources import may_use
 from idp.oauth.client_scopes import allowed_scopes, parsed_scope
 from idp.oauth.errors import InvalidGrant, InvalidTarget, UnauthorizedClient
 from idp.oauth.registered_errors import registered_errors
@@ -49,10 +50,14 @@ class Grant(BaseGrant, TokenEndpointMixin):
             target = self.provider.tokens.targets.resolve(scopes, authorized, self.request.payload.resources)
         issuer = self.provider.settings.issuer
         # Named, or meant by a scope: a client restricted to some APIs reaches no other.
-        refused = [value for value in target.audience if value != issuer and not client.allows_resource(value)]
+        refused = [value for value in target.audience if value != issuer and not self._may_use(client, value)]
         if refused:
             raise InvalidTarget("the client may not use the requested resource", detail=f"refused {refused}")
         return target
+
+    def _may_use(self, client: Client, audience: str) -> bool:
+        server = self.provider.resource_servers.get(audience)
+        return server is not None and may_use(client, server)
 
     def allowed_now(self, client: Client, authorization: Authorization) -> tuple[str, ...]:
         """The authorized scopes that the client is still registered for (RT5). Raises InvalidGrant if none is left."""
@@ -68,6 +73,11 @@ class Grant(BaseGrant, TokenEndpointMixin):
         if user is None or not user.is_active:
             raise InvalidGrant("the grant is no longer valid", detail="the user is not active")
         return user, roles
+
+    def ensure_encryption(self, client: Client) -> None:
+        """The client's ID tokens can be encrypted. Raises InvalidRequest before a code or token is spent in vain."""
+        with registered_errors():
+            self.provider.tokens.encryption.ensure_possible(client)
 
     def issue_access_token(
         self, authorization: Authorization, target: Target, family: Family, roles: tuple[str, ...]

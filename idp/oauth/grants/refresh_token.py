@@ -25,6 +25,7 @@ class RefreshTokenGrant(Grant):
         with reading():
             self._look_up(value)
         self._target = self.target(self._client, self._scopes, self._presented.family.authorization.resources)
+        self.ensure_encryption(self._client)
 
     def _look_up(self, value: str) -> None:
         """What the answer depends on, in one visit to the database. Raises InvalidGrant or InvalidScope."""

@@ -4,7 +4,7 @@ Like its sibling for signatures it accepts nothing that is merely probable: the 
 decompressed, and no password is ever stretched for a stranger.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -12,7 +12,7 @@ import orjson
 from cryptography.exceptions import InvalidTag
 from joserfc import jwe
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, Key, KeySet, OKPKey, RSAKey
+from joserfc.jwk import ECKey, Key, KeySet, OKPKey, RSAKey, import_key
 
 from idp.core.crypto import unb64url
 from idp.core.errors import IdpError
@@ -54,6 +54,15 @@ class DecryptionKey:
     key: Key
 
 
+def recipient_of(keys: KeySet, alg: str) -> Key:
+    """The key to encrypt to by `alg`. Raises NoEncryptionKey."""
+    fitting = [key for key in keys if _fits(key, alg)]
+    if not fitting:
+        raise NoEncryptionKey(f"no key fits {alg}")
+    # A key that says what it is for comes before one that may be anything.
+    return min(fitting, key=lambda key: key.get("use") != "enc")
+
+
 def encrypt(
     recipients: KeySet,
     payload: str | bytes,
@@ -68,11 +77,9 @@ def encrypt(
     `content_type` is `JWT` for a nested token (RFC 7519 §5.2); `issuer` is said in the header too (§5.3 there).
     Raises NoEncryptionKey.
     """
-    fitting = [key for key in recipients if _fits(key, alg)]
-    if not fitting:
-        raise NoEncryptionKey(f"no key fits {alg}")
-    # A key that says what it is for comes before one that may be anything.
-    key = min(fitting, key=lambda key: key.get("use") != "enc")
+    key = recipient_of(recipients, alg)
+    # Judged already, and joserfc would insist on one of the operations that come to the same.
+    plain = {name: value for name, value in key.as_dict(private=False).items() if name not in ("key_ops", "use")}
     header: dict[str, Any] = {"alg": alg, "enc": enc or DEFAULT_CONTENT_ENCRYPTION}
     if content_type is not None:
         header["cty"] = content_type
@@ -81,7 +88,10 @@ def encrypt(
     if issuer is not None:
         header["iss"] = issuer
     registry = jwe.JWERegistry(algorithms=[header["alg"], header["enc"]], strict_check_header=False)
-    return jwe.encrypt_compact(header, payload, key, registry=registry)
+    try:
+        return jwe.encrypt_compact(header, payload, import_key(plain), registry=registry)
+    except (JoseError, ValueError) as error:
+        raise NoEncryptionKey(f"the key for {alg} cannot be used: {type(error).__name__}") from error
 
 
 def decrypt(keys: Iterable[DecryptionKey], token: str, *, alg: str | None, enc: str | None) -> bytes:
@@ -124,9 +134,11 @@ def _fits(key: Key, alg: str) -> bool:
     """True if the key may serve `alg`: by its kind, and by what it says of itself."""
     if key.get("use") not in (None, "enc") or key.alg not in (None, alg):
         return False
-    operations: Collection[str] | None = key.get("key_ops")
-    if operations is not None and not {"encrypt", "wrapKey", "deriveKey", "deriveBits"} & set(operations):
-        return False
+    operations = key.get("key_ops")
     if alg.startswith("RSA"):
-        return isinstance(key, RSAKey) and key.raw_value.key_size >= _MINIMUM_RSA_BITS
-    return isinstance(key, ECKey | OKPKey) and key.curve_name in _ECDH_CURVES
+        fits = isinstance(key, RSAKey) and key.raw_value.key_size >= _MINIMUM_RSA_BITS
+        needed = {"encrypt", "wrapKey"}
+    else:
+        fits = isinstance(key, ECKey | OKPKey) and key.curve_name in _ECDH_CURVES
+        needed = {"deriveKey", "deriveBits"}
+    return fits and (operations is None or (isinstance(operations, list) and not needed.isdisjoint(operations)))

@@ -49,6 +49,10 @@ _JWK_MEMBERS = ("kty", "use", "alg", "kid", "crv", "n", "e", "x", "y")
 """All that a published JWK may contain; a private member has no way in."""
 
 
+class NoSigningKey(Unavailable):
+    """No key of an algorithm signs at the moment, though everything works: perhaps it is not configured any more."""
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class _SealedKey:
     kid: str
@@ -98,11 +102,11 @@ class Keyset:
     def signer(self, alg: str) -> Signer:
         """The active key of `alg`.
 
-        Raises Unavailable if there is none, ConfigurationError if it does not open.
+        Raises NoSigningKey if there is none, ConfigurationError if it does not open.
         """
         active = self._current().active.get(alg)
         if active is None:
-            raise Unavailable(f"there is no active {alg} signing key")
+            raise NoSigningKey(f"there is no active {alg} signing key")
         signer = self._signers.get(active.kid)
         return signer if signer is not None else self._open(active)
 
