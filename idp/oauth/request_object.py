@@ -77,9 +77,8 @@ def read(client: Client, token: str) -> RequestObject:
 def _claims(client: Client, token: str) -> dict[str, Any]:
     metadata = client.metadata
     if token.count(".") == 4:
-        token = _decrypted(token, metadata.request_object_encryption_alg, metadata.request_object_encryption_enc)
-    elif metadata.request_object_encryption_alg is not None:
-        raise InvalidToken("the client is registered for encrypted request objects")
+        # Whatever is registered: that only declares what the client may use (Dynamic Client Registration §2).
+        token = _decrypted(token)
     registered = metadata.request_object_signing_alg
     may_be_unsigned = (
         current_provider().settings.features.unsigned_request_objects
@@ -98,8 +97,8 @@ def _claims(client: Client, token: str) -> dict[str, Any]:
     )
 
 
-def _decrypted(token: str, alg: str | None, enc: str | None) -> str:
-    content = decrypt(current_provider().keyset.decryption_keys(), token, alg=alg, enc=enc)
+def _decrypted(token: str) -> str:
+    content = decrypt(current_provider().keyset.decryption_keys(), token)
     try:
         return content.decode("ascii")
     except UnicodeDecodeError:

@@ -95,7 +95,7 @@ class IdTokens:
     def _opened(self, token: str) -> str:
         if token.count(".") != _DOTS_OF_A_JWE:
             return token
-        return decrypt(self._keyset.decryption_keys(), token, alg=None, enc=None).decode("ascii")
+        return decrypt(self._keyset.decryption_keys(), token).decode("ascii")
 
 
 def half_hash(value: str, alg: str) -> str:

@@ -78,9 +78,9 @@ class Members(BaseModel):
     request_object_signing_alg: str | None = None
     """The one algorithm of its request objects; absent means any, but for `none`."""
     request_object_encryption_alg: EncryptionAlgorithm | None = None
-    """Its request objects have to be encrypted to our key, in this way."""
+    """How it may encrypt its request objects to our key; others, and unencrypted ones, are taken as well."""
     request_object_encryption_enc: ContentEncryption | None = None
-    """Content encryption of these; `A128CBC-HS256` if only the former is given."""
+    """Content encryption of these, a declaration too; `A128CBC-HS256` if only the former is given."""
     require_signed_request_object: StrictBool = False
     """Refuses requests whose parameters are not in a signed request object (RFC 9101 §10.5)."""
     backchannel_logout_uri: str | None = None
