@@ -126,10 +126,10 @@ def build_provider(settings: Settings) -> Provider:
     encryption = Encryption(client_keys)
     back_channel = BackChannelLogout(settings, clients, keyset, encryption, fetcher)
     initial_access = InitialAccessTokens(audit)
-    registration = SelfRegistration(settings.registration, clients, initial_access)
     resource_servers = ResourceServers(
         audit, algorithms=settings.keys.algorithms, allow_opaque=settings.features.opaque_access_tokens
     )
+    registration = SelfRegistration(settings.registration, clients, initial_access, resource_servers)
     return Provider(
         settings=settings,
         secrets=secrets,

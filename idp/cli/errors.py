@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError
 
 from idp.cli.database import database_error
 from idp.core.crypto import SealError
-from idp.core.errors import IdpError
+from idp.core.errors import IdpError, Invalid
 
 
 class Root(click.Group):
@@ -18,6 +18,8 @@ class Root(click.Group):
         """Run the command."""
         try:
             return super().invoke(ctx)
+        except Invalid as error:
+            raise click.ClickException(f"{error} ({error.detail})" if error.detail else str(error)) from error
         except (IdpError, SealError) as error:
             raise click.ClickException(str(error)) from error
         except ValidationError as error:

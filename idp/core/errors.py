@@ -34,8 +34,12 @@ class Conflict(IdpError):
 
 
 class Invalid(IdpError):
-    """The input breaks a rule; `field` names which input, where one is to blame."""
+    """The input breaks a rule; `field` names which input, where one is to blame.
 
-    def __init__(self, message: str, field: str | None = None) -> None:
+    `detail` is what strangers must not learn, such as how a server answered us: for operators and the audit trail.
+    """
+
+    def __init__(self, message: str, field: str | None = None, *, detail: str | None = None) -> None:
         super().__init__(message)
         self.field = field
+        self.detail = detail

@@ -15,6 +15,7 @@ from flask_babel import gettext as _
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from idp.identity.clients.client import Client
+from idp.identity.clients.redirect_uris import shown_place
 from idp.identity.clients.uris import with_query
 from idp.oauth import front_channel_logout
 from idp.web.browser_session import current_session, forget_session
@@ -65,7 +66,7 @@ def end_session() -> ResponseReturnValue:
         return redirect(with_query(url_for("oauth.end_session"), params), 303)
     session = current_session()
     if session is None:
-        return _signed_out(logout)
+        return _signed_out(logout, is_proven=False)
     is_proven = logout.hinted_session == session.id or (
         logout.hinted_user == session.user_id and logout.client is not None
     )
@@ -73,7 +74,7 @@ def end_session() -> ResponseReturnValue:
         return _confirm(logout, params)
     addresses = front_channel_logout.frames(session.id)
     current_provider().sessions.end(session.id, "logout")
-    response = _signed_out(logout, addresses)
+    response = _signed_out(logout, addresses, is_proven=is_proven)
     forget_session(response)
     return response
 
@@ -142,19 +143,27 @@ def _confirm(logout: LogoutRequest, params: dict[str, str]) -> ResponseReturnVal
     )
 
 
-def _signed_out(logout: LogoutRequest, addresses: Sequence[str] = ()) -> Response:
+def _signed_out(logout: LogoutRequest, addresses: Sequence[str] = (), *, is_proven: bool) -> Response:
     """Back to the client if it asked for that and proved itself, else a page (§3).
 
-    With front-channel logouts to do a page comes in between, which loads them and then goes on by itself.
+    With front-channel logouts to do a page comes in between, which loads them and then goes on by itself. To a client
+    that nobody vouches for nobody is led without being asked, unless it has signed this very person in.
     """
     target = logout.redirect_uri
     if target is not None and logout.state is not None:
         # `state` is returned if, and only if, it was sent.
         target = with_query(target, {"state": logout.state})
-    if target is not None and not addresses:
+    is_vouched_for = is_proven or logout.client is None or not logout.client.is_self_registered
+    if target is not None and not addresses and is_vouched_for:
         response = Response(status=303)
         response.autocorrect_location_header = False
         response.headers["Location"] = target
         return response
     allow_frames(front_channel_logout.frame_sources(addresses))
-    return render_page("oauth/logged_out.html", client=logout.client, return_url=target, frames=addresses)
+    return render_page(
+        "oauth/logged_out.html",
+        client=logout.client,
+        return_url=target,
+        frames=addresses,
+        warned_of=shown_place(target) if target is not None and not is_vouched_for else None,
+    )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from flask import Response
 
 from idp.identity.clients.client import Client
-from idp.identity.clients.redirect_uris import host_of
+from idp.identity.clients.redirect_uris import shown_place
 from idp.oauth import response_modes
 from idp.oauth.errors import OAuthError
 from idp.web.pages import render_page
@@ -39,7 +39,7 @@ def held_back(destination: Destination, error: OAuthError, client: Client) -> Re
     """
     members = _complete(destination, _refusal(error))
     target, fields = response_modes.location_of(destination.redirect_uri, destination.response_mode, members)
-    host = host_of(destination.redirect_uri) or destination.redirect_uri.partition(":")[0]
+    host = shown_place(destination.redirect_uri)
     return render_page("oauth/unvouched.html", status=400, client=client, target=target, fields=fields, host=host)
 
 

@@ -51,10 +51,14 @@ class AuthorizationServer(AuthlibServer):
         try:
             grant = self.get_token_grant(oauth2_request)
             grant.validate_token_request()
-            return self.handle_response(*grant.create_token_response())
+            answer = grant.create_token_response()
         except OAuth2Error as error:
             self._audit_refusal(error, oauth2_request)
             return self.handle_error(error)
+        if oauth2_request.client is not None:
+            # Only now: anybody can send a public client's identifier with a code that is none.
+            current_provider().registration.note_use(oauth2_request.client)
+        return self.handle_response(*answer)
 
     def handle_error(self, error: OAuth2Error) -> Response:
         """The JSON form of an error (RFC 6749 §5.2)."""

@@ -10,6 +10,7 @@ from idp.core.events import Event
 from idp.core.scopes import STANDARD_SCOPES
 from idp.core.settings import LOOPBACK_HOSTS
 from idp.engine.interaction import Step
+from idp.identity.clients.redirect_uris import shown_place
 from idp.identity.sessions.rows import Session
 from idp.signin.dispatcher import Visit, page, visit_any
 from idp.storage.db import transaction
@@ -84,7 +85,6 @@ def _page(
     if user is None:
         return visit.to_hub()
     required = visit.requirements
-    redirect_host = urlsplit(required.redirect_uri or "").netloc or (required.redirect_uri or "").partition(":")[0]
     return render_page(
         "signin/consent.html",
         status=status,
@@ -95,14 +95,14 @@ def _page(
         groups=_groups(visit),
         claims=[texts.claim_label(claim) for claim in required.claims],
         offline="offline_access" in required.scopes,
-        redirect_host=redirect_host,
+        redirect_host=shown_place(required.redirect_uri) if required.redirect_uri else None,
         unverified_localhost=_runs_on_this_device(visit),
         action=url_for("signin.consent", interaction_id=visit.interaction.id),
     )
 
 
 def _groups(visit: Visit) -> list[dict[str, Any]]:
-    """The requested scopes by the API they belong to, the person's own data first."""
+    """The requested scopes by the API they belong to, the person's own data first; APIs that are only named too."""
     scopes = visit.requirements.scopes
     groups = []
     own = [scope for scope in scopes if scope in STANDARD_SCOPES and scope != "offline_access"]
@@ -115,15 +115,16 @@ def _groups(visit: Visit) -> list[dict[str, Any]]:
             }
         )
     for server in _servers(visit):
-        described = [(scope, server.scopes[scope]) for scope in scopes if scope in server.scopes]
-        if described:
-            groups.append(
-                {
-                    "title": server.name,
-                    "audience": urlsplit(server.audience).netloc or server.audience,
-                    "scopes": [_scope_view(scope, text or scope) for scope, text in described],
-                }
-            )
+        described = [(scope, server.scopes[scope] or scope) for scope in scopes if scope in server.scopes]
+        # A token says who somebody is and which roles they have, and that opens doors without any scope.
+        described = described or [("", str(texts.API_ACCESS))]
+        groups.append(
+            {
+                "title": server.name,
+                "audience": urlsplit(server.audience).netloc or server.audience,
+                "scopes": [_scope_view(scope, text) for scope, text in described],
+            }
+        )
     return groups
 
 

@@ -20,6 +20,7 @@ SCOPE_DESCRIPTIONS: Mapping[str, LazyString] = MappingProxyType({
 })  # fmt: skip
 
 ACCOUNT_GROUP_TITLE = lazy_gettext("Your account")
+API_ACCESS = lazy_gettext("Use this service in your name")
 
 
 def scope_description(scope: str) -> str:

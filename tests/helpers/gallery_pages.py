@@ -34,7 +34,7 @@ CLIENT_LONG = {
 CLIENT_RTL = {**CLIENT, "name": "מרידיאן", "initial": "מ"}
 
 BACK = {"client": CLIENT, "back_url": "https://app.meridian.example/"}
-SIGNED_OUT = {"return_url": "https://app.meridian.example/", "frames": []}
+SIGNED_OUT = {"return_url": "https://app.meridian.example/", "frames": [], "warned_of": None}
 FRAMES = {"frames": ["about:blank", "about:blank"]}
 LOGIN = {
     "username": "",
@@ -247,6 +247,11 @@ VARIANTS = (
     Variant("logout-plain", "oauth/end_session.html", {**END_SESSION, "user": LONG}),
     Variant("logout-rtl", "oauth/end_session.html", {**END_SESSION, "user": RTL_USER, "client": CLIENT_RTL}, "he"),
     Variant("logged-out", "oauth/logged_out.html", {**SIGNED_OUT, "client": CLIENT}),
+    Variant(
+        "logged-out-unvouched",
+        "oauth/logged_out.html",
+        {**SIGNED_OUT, **FRAMES, "client": CLIENT, "warned_of": "app.meridian.example"},
+    ),
     Variant("logged-out-plain", "oauth/logged_out.html", {**SIGNED_OUT, "return_url": None}),
     Variant("logged-out-frames", "oauth/logged_out.html", {**SIGNED_OUT, **FRAMES, "return_url": None}),
     # With scripts the page goes on at once; here that leads nowhere.

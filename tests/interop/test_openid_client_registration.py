@@ -76,16 +76,24 @@ def test_with_keys_of_its_own(node: list[str], server: Server, person: Person) -
     """`private_key_jwt`, a pairwise subject, and an encrypted ID token: all of it chosen at the registration."""
     key = PrivateKey.generate("ES256")
     decryption = jwk.JWK.generate(kty="EC", crv="P-256", kid="enc", use="enc", alg="ECDH-ES")
+    redirect_uri = "https://app.example.com/callback"  # pairwise subjects are for those who prove their host by TLS
     said = registration(
         token_endpoint_auth_method="private_key_jwt",
         jwks={"keys": [key.jwk, decryption.export_public(as_dict=True)]},
+        redirect_uris=[redirect_uri],
         subject_type="pairwise",
         id_token_signed_response_alg="ES256",
         id_token_encrypted_response_alg="ECDH-ES",
     )
     decryption_jwk = decryption.export_private(as_dict=True)
     result = registered(
-        node, server, person, registration=said, private_jwk=key.private_jwk, decryption_jwk=decryption_jwk
+        node,
+        server,
+        person,
+        registration=said,
+        redirect_uri=redirect_uri,
+        private_jwk=key.private_jwk,
+        decryption_jwk=decryption_jwk,
     )
     assert result["claims"]["sub"] != person.id
     assert result["tokens"]["id_token"].count(".") == 4

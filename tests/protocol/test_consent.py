@@ -11,7 +11,7 @@ from idp.storage.db import transaction
 from idp.storage.tables import SessionRow
 from tests.helpers.browser import Browser, Callback, Page, Person
 from tests.helpers.relying_party import RelyingParty
-from tests.helpers.server import Server
+from tests.helpers.server import ORDERS_API, Server
 from tests.protocol.expectations import error_of
 
 SCOPE = "openid email phone"
@@ -102,3 +102,22 @@ def _expire(session_id: str) -> None:
         connection.execute(
             update(SessionRow).where(SessionRow.id == session_id).values(idle_expires_at=now() - timedelta(seconds=1))
         )
+
+
+@pytest.mark.parametrize(
+    ("language", "text"), [("en", "Use this service in your name"), ("de", "Diesen Dienst in Ihrem Namen")]
+)
+def test_an_api_is_named_although_no_scope_of_it_is_asked_for(
+    server: Server, person: Person, language: str, text: str
+) -> None:
+    """RFC 8707 §3: the token says who somebody is and which roles they have, and that may be all an API asks."""
+    party = server.create_client(scope="openid orders:read")
+    for scope, told in (("openid", True), ("openid orders:read", False)):
+        browser = server.browser(headers={"Accept-Language": language})
+        page = browser.page(party.authorization_request(scope, resource=ORDERS_API).url)
+        shown = browser.log_in(page, person)
+        assert isinstance(shown, Page)
+        assert shown.data_page == "consent"
+        assert "Orders" in shown.text
+        assert "orders.example.com" in shown.text
+        assert (text in shown.text) == told

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from idp.core.errors import Invalid
+from idp.identity.clients.metadata import ClientMetadata
+from idp.identity.clients.sector import sector_of
 from tests.helpers.browser import Browser, Callback, Person
 from tests.helpers.relying_party import RelyingParty
 from tests.helpers.server import Server
@@ -110,3 +112,21 @@ def test_several_hosts_need_a_sector_document(server: Server) -> None:
     with pytest.raises(Invalid) as refusal:
         pairwise(server, "com.example.app:/cb", application_type="native")
     assert refusal.value.field == "sector_identifier_uri"
+
+
+@pytest.mark.parametrize("uri", ["com.evil.app://shop.example.com/cb", "http://127.0.0.1:9/cb", "http://localhost/cb"])
+def test_only_tls_proves_which_sector_a_client_is_of(server: Server, uri: str) -> None:
+    with pytest.raises(Invalid) as refusal:
+        pairwise(server, uri, application_type="native")
+    assert refusal.value.field == "sector_identifier_uri"
+    with pytest.raises(Invalid):
+        server.create_client(redirect_uris=[SHOP, uri], subject_type="pairwise", application_type="native")
+
+
+def test_whoever_was_registered_when_the_rules_were_wider_is_in_no_sector() -> None:
+    """And sees people by a name of its own nevertheless."""
+    native = {"application_type": "native", "redirect_uris": ["com.evil.app://shop.example.com/cb" + "x" * 400]}
+    sector = sector_of(ClientMetadata.from_stored({**native, "subject_type": "pairwise"}))
+    assert sector is not None
+    assert "shop.example.com" not in sector
+    assert len(sector) <= 255

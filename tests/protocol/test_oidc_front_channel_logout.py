@@ -2,6 +2,7 @@
 
 import html
 import re
+import time
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -115,6 +116,11 @@ def test_clients_of_this_session_and_no_others(
     request, callback = without_openid.sign_in(browser, person, "orders:read")
     assert without_openid.exchange(request, callback).status_code == 200
     assert server.run("client", "disable", disabled.client_id).returncode == 0
+    stranger = server.browser()
+    deadline = time.monotonic() + 10
+    while not isinstance(shown := stranger.open(disabled.authorization_request().url), Page) or shown.status != 400:
+        assert time.monotonic() < deadline, "the server notices within seconds"
+        time.sleep(0.1)
     assert never.client_id
     addresses = [urlsplit(address).path for address in frames_of(signed_out(party, browser, tokens))]
     assert sorted(addresses) == ["/front-channel", "/second"]
@@ -197,3 +203,13 @@ def test_there_is_a_limit_and_the_latest_come_first(
     addresses = frames_of(signed_out(party, browser, first))
     assert len(addresses) == MAX_FRAMES
     assert addresses[0] == f"http://127.0.0.1:9/{MAX_FRAMES + 9}"
+
+
+def test_who_signs_in_again_is_the_latest(
+    server: Server, party: RelyingParty, browser: Browser, person: Person
+) -> None:
+    party.tokens(browser, person)
+    server.create_client(frontchannel_logout_uri="http://127.0.0.1:9/other").tokens(browser, person)
+    again = party.tokens(browser, person)
+    first, second = frames_of(signed_out(party, browser, again))
+    assert (urlsplit(first).path, urlsplit(second).path) == ("/front-channel", "/other")

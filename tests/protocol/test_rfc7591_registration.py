@@ -344,6 +344,33 @@ def test_an_address_has_a_quota(special_servers: SpecialServers) -> None:
     assert registrant.post().status_code == 201
 
 
+def test_whoever_has_many_addresses_shares_a_quota_with_everybody(special_servers: SpecialServers) -> None:
+    """An IPv6 site has 65536 networks of the size that counts as one address."""
+    more = {"IDP_REGISTRATION__QUOTA": "3", "IDP_REGISTRATION__QUOTA_PER_ADDRESS": "2"}
+    limited = special_servers("shared_quota", SQLITE, **OPEN | more, IDP_TRUSTED_PROXIES="127.0.0.1/32")
+    registrant = Registrant(limited)
+
+    def answers(address: str, count: int) -> list[int]:
+        registrant.http.headers["X-Forwarded-For"] = address
+        return [registrant.post().status_code for _ in range(count)]
+
+    assert answers("2001:db8:1:1::1", 4) == [201, 201, 429, 429], "who is refused takes nothing from the others"
+    assert answers("2001:db8:1:2::1", 1) == [201]
+    for number in range(3, 6):
+        assert answers(f"2001:db8:1:{number}::1", 1) == [429]
+    registrant.http.headers["X-Forwarded-For"] = "203.0.113.9"
+    refused = registrant.post()
+    assert error_of(refused, 429) == "temporarily_unavailable"
+    assert 0 < int(refused.headers["Retry-After"]) <= 3600
+    with limited.administrator.provider() as provider:
+        refusals = provider.audit.tail(100, Event.CLIENT_REGISTRATION_REFUSED)
+    reasons = [event.details["reason"] for event in refusals]
+    assert sorted(reasons) == [
+        "too many registrations from this network address",
+        "too many registrations in this hour",
+    ]
+
+
 def test_only_so_many_clients_register_themselves(special_servers: SpecialServers) -> None:
     full = special_servers("full", SQLITE, **OPEN, IDP_REGISTRATION__MAX_CLIENTS="2")
     registrant = Registrant(full)
@@ -394,6 +421,20 @@ def test_a_software_statement_has_the_last_word(trusted: Registrant, software_is
     assert information["software_id"] == "shop-app"
     assert information["tos_uri"] == "https://shop.example/tos"
     assert information["software_statement"] == signed, "§3.2.1: unmodified"
+
+
+@pytest.mark.parametrize("said", ["client_name", "client_name#de"])
+def test_no_translation_stands_beside_a_software_statement(
+    trusted: Registrant, software_issuer: PrivateKey, said: str
+) -> None:
+    signed = statement(software_issuer, **{said: "The Shop"})
+    translations = {"client_name#en": "Evil", "client_name#de-AT": "Böse", "client_name#DE": "Böse"}
+    information = trusted.register(software_statement=signed, **translations, **{"tos_uri#en": "https://e.example/tos"})
+    assert {name: value for name, value in information.items() if name.startswith("client_name")} == {said: "The Shop"}
+    assert information["tos_uri#en"] == "https://e.example/tos", "of which the statement says nothing"
+    changed = success_of(trusted.manage(information, "PUT", **(information | translations)))
+    assert "Evil" not in changed.values()
+    assert "Böse" not in changed.values()
 
 
 def test_a_software_statement_is_no_way_around_the_policy(trusted: Registrant, software_issuer: PrivateKey) -> None:

@@ -11,9 +11,11 @@ from idp.core.clock import now
 from idp.core.events import Event
 from idp.storage.db import reading, transaction
 from idp.storage.tables import ClientLogo, ClientRow, ClientSecret, ConsentRow, SessionParticipant, TokenFamily
-from tests.helpers.registrant import Registrant
+from tests.helpers.backends import SQLITE
+from tests.helpers.registrant import OPEN, Registrant
 from tests.helpers.relying_party import CALLBACK
 from tests.helpers.server import Server
+from tests.protocol.conftest import SpecialServers
 from tests.protocol.expectations import assert_json_unstored, each_backend_of, error_of, success_of
 
 
@@ -151,6 +153,7 @@ def test_the_registration_access_token_does_not_end_while_the_client_is_there(
         changed = success_of(registrant.manage(information, "PUT", **shown))
         assert changed["client_id"] == information["client_id"]
         assert changed["registration_access_token"] == information["registration_access_token"]
+    assert registrant.manage(information, "DELETE").status_code == 204
 
 
 def test_changes_and_the_end_are_remembered(registrant: Registrant, information: dict[str, Any]) -> None:
@@ -207,6 +210,25 @@ def test_dc3_other_credentials_of_the_client_are_no_registration_access_token(
     )
     assert error_of(in_query, 401) == "invalid_token"
     assert basic.headers["WWW-Authenticate"] == 'Bearer realm="idp"'
+
+
+def test_strangers_cannot_fill_the_audit_trail(special_servers: SpecialServers) -> None:
+    settings = {**OPEN, "IDP_REGISTRATION__QUOTA_PER_ADDRESS": "5", "IDP_TRUSTED_PROXIES": "127.0.0.1/32"}
+    limited = special_servers("filled", SQLITE, **settings)
+    registrant = Registrant(limited)
+    information = registrant.register()
+    registrant.http.headers["X-Forwarded-For"] = "203.0.113.7"
+    for method in ("GET", "PUT", "DELETE"):
+        for _ in range(10):
+            assert registrant.manage(information, method, token=None).status_code == 401
+    statuses = [registrant.manage(information, token="wrong").status_code for _ in range(20)]
+    assert statuses == [401] * 5 + [429] * 15
+    with limited.administrator.provider() as provider:
+        refusals = provider.audit.tail(100, Event.CLIENT_REGISTRATION_REFUSED)
+    assert [event.details["error"] for event in reversed(refusals)] == ["invalid_token"] * 5 + [
+        "temporarily_unavailable"
+    ]
+    assert registrant.manage(information).status_code == 200, "whoever has the token is not kept out"
 
 
 def test_clients_of_the_operator_are_not_managed_here(registrant: Registrant) -> None:
@@ -305,6 +327,19 @@ def test_a_failed_authentication_is_no_use(registrant: Registrant, information: 
     age(registrant.server, information["client_id"], 89, used=False)
     party = registrant.party({**information, "client_secret": "wrong"})
     assert error_of(party.token({"grant_type": "refresh_token"}), 401) == "invalid_client"
+    with registrant.server.administrator.provider() as provider:
+        assert getattr(provider.clients.read(information["client_id"]), "last_used_at", "gone") is None
+
+
+def test_what_anybody_could_send_is_no_use(registrant: Registrant) -> None:
+    """The identifier of a public client is no secret, and a code that is none gets nobody a token."""
+    grants = ["authorization_code", "refresh_token"]
+    information = registrant.register(token_endpoint_auth_method="none", grant_types=grants)
+    age(registrant.server, information["client_id"], 89, used=False)
+    party = registrant.party(information)
+    assert error_of(party.token({"grant_type": "authorization_code", "code": "junk"})) == "invalid_grant"
+    assert error_of(party.token({"grant_type": "refresh_token", "refresh_token": "junk"})) == "invalid_grant"
+    assert party.revoke("junk").status_code == 200
     with registrant.server.administrator.provider() as provider:
         assert getattr(provider.clients.read(information["client_id"]), "last_used_at", "gone") is None
 

@@ -620,7 +620,11 @@ class TestClient:
         [
             ({"client_uri": "https://bank.example"}, "app.example"),
             ({"redirect_uris": ["http://localhost/cb", "https://b.example:8443/cb"]}, "b.example"),
-            ({"redirect_uris": ["http://localhost/cb"], "client_uri": "https://c.example"}, "c.example"),
+            ({"redirect_uris": ["http://localhost/cb"], "client_uri": "https://c.example"}, "localhost"),
+            ({"redirect_uris": ["https://b.example/cb", "https://b.example/cb2"]}, "b.example"),
+            ({"redirect_uris": ["https://bank.example/cb", "https://b.example/cb"]}, None),
+            ({"redirect_uris": ["com.app://bank.example/cb"], "application_type": "native"}, None),
+            ({"redirect_uris": ["com.app:/cb"], "client_uri": "https://c.example", "application_type": "native"}, None),
             ({"redirect_uris": ["http://[::1]:9/cb"]}, "::1"),
             ({"redirect_uris": ["com.app:/cb"], "application_type": "native"}, None),
             ({"redirect_uris": [], "grant_types": ["client_credentials"]}, None),

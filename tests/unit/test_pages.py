@@ -15,7 +15,7 @@ DATA_PAGE = {
     "signin/login.html": "login", "signin/totp.html": "totp", "signin/select_account.html": "select-account",
     "signin/consent.html": "consent", "signin/expired.html": "error", "oauth/end_session.html": "logout",
     "oauth/logged_out.html": "logged-out", "oauth/form_post.html": "form-post", "web/error.html": "error",
-    "web/home.html": "home",
+    "web/home.html": "home", "oauth/unvouched.html": "unvouched",
 }  # fmt: skip
 BUTTON_IDS = {
     "signin/login.html": {"login-submit"}, "signin/totp.html": {"mfa-submit"},
@@ -95,7 +95,7 @@ def test_forms_of_ours_carry_a_csrf_token_and_no_other(variant: Variant, gallery
 @EVERY
 def test_failures_say_so_first(variant: Variant, gallery: FlaskClient) -> None:
     html = gallery.get(f"/page/{variant.name}").text
-    failed = bool(variant.context.get("errors")) or DATA_PAGE[variant.template] == "error"
+    failed = bool(variant.context.get("errors")) or DATA_PAGE[variant.template] in ("error", "unvouched")
     title = re.search(r"<title>(.*?)</title>", html)
     assert title is not None
     assert title[1].startswith({"de": "Fehler: "}.get(variant.locale, "Error: ")) == failed

@@ -123,17 +123,16 @@ class Client:
 
     @property
     def host(self) -> str | None:
-        """The host to show beside the client's name.
+        """The host to show beside the client's name where there is no request to say it.
 
-        Taken from where its codes really go, because names and `client_uri` are only claims: a public host
-        among the redirect URIs, else that of `client_uri`, else a loopback host.
+        Taken from where its codes really go, because names and `client_uri` are only claims: the one public host
+        of its redirect URIs, else a loopback host. None if there are several, of which any could be a pretence.
         """
-        hosts = [host for uri in self.redirect_uris if (host := host_of(uri))]
+        hosts = list(dict.fromkeys(host for uri in self.redirect_uris if (host := host_of(uri))))
         public = [host for host in hosts if host not in LOOPBACK_HOSTS]
         if public:
-            return public[0]
-        claimed = host_of(self.metadata.client_uri) if self.metadata.client_uri else None
-        return claimed or (hosts[0] if hosts else None)
+            return public[0] if len(public) == 1 else None
+        return hosts[0] if hosts else None
 
     def allows_grant(self, grant_type: str) -> bool:
         """True if the client registered this grant type."""

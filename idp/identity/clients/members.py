@@ -48,7 +48,8 @@ class Members(BaseModel):
     scope: Annotated[str, Field(max_length=4096)] | None = None
     """Space-separated scopes the client may ask for; absent means the standard ones of OpenID Connect."""
     resources: Annotated[tuple[str, ...], Field(max_length=100)] = ()
-    """Resource indicators (RFC 8707) the client may ask for; absent means any."""
+    """Resource indicators (RFC 8707) the client may ask for; absent means any; of clients that registered
+    themselves, those APIs of which they have a scope."""
     token_endpoint_auth_method: AuthMethod = "client_secret_basic"
     """How it proves who it is; `none` makes it a public client."""
     token_endpoint_auth_signing_alg: str | None = None
@@ -60,7 +61,7 @@ class Members(BaseModel):
     subject_type: Literal["public", "pairwise"] = "public"
     """`pairwise` gives each sector its own `sub` for a person, so that clients cannot compare notes."""
     sector_identifier_uri: str | None = None
-    """A JSON array of the redirect URIs that share one sector; needed if they are on several hosts."""
+    """A JSON array of the redirect URIs that share one sector; needed unless they are all https on one host."""
     id_token_signed_response_alg: SigningAlgorithm = "RS256"
     """Algorithm of its ID tokens."""
     id_token_encrypted_response_alg: KeyManagement | None = None

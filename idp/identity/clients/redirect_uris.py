@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from idp.core.errors import Invalid
 from idp.identity.clients.uris import Uri, check_host, parse
@@ -24,6 +24,7 @@ RESPONSE_PARAMETERS = frozenset({
 _LOOPBACK = re.compile(
     r"http://(?P<host>127\.0\.0\.1|\[::1\]|localhost)(?::(?P<port>[1-9][0-9]{0,4}))?(?P<rest>(?:[/?].*)?)"
 )
+_DEFAULT_PORTS = {"https": 443, "http": 80}
 _DOT_SEGMENT = re.compile(r"(?:\.|%2[eE]){1,2}(?:;.*)?")
 
 LoopbackTarget = tuple[str, str]
@@ -86,15 +87,36 @@ def loopback_targets(registered: Iterable[str]) -> frozenset[LoopbackTarget]:
 
 
 def host_of(text: str) -> str | None:
-    """The host of a registered URI, without brackets or port; None if it has none."""
-    try:
-        host = parse(text, "redirect_uris").host
-    except Invalid:  # registered when the grammar was wider
-        return None
-    return host.strip("[]") if host else None
+    """The host of a registered http or https URI, without brackets or port; None if it has none.
+
+    What stands where a host would in a URI of another scheme is anybody's choice, and says nothing.
+    """
+    uri = _read(text)
+    return uri.host.strip("[]") if uri and uri.host and uri.scheme in _DEFAULT_PORTS else None
+
+
+def shown_place(text: str) -> str:
+    """Where a registered URI leads, as people are told: the host, with a port that is not the usual one.
+
+    Of an application with a scheme of its own, the scheme.
+    """
+    uri = _read(text)
+    if uri is None or uri.scheme not in _DEFAULT_PORTS or not uri.host:
+        return text.partition(":")[0].lower()
+    return uri.host if uri.port in (None, _DEFAULT_PORTS[uri.scheme]) else f"{uri.host}:{uri.port}"
 
 
 def origin_of(text: str) -> tuple[str, str | None, int | None]:
-    """Scheme, host and port of a registered URI; the default port is named."""
-    parts = urlsplit(text)
-    return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    """Scheme, host and port of a registered URI; the default port is named. Without a host it is no origin."""
+    uri = _read(text)
+    if uri is None:
+        return text.partition(":")[0].lower(), None, None
+    host = uri.host.strip("[]") if uri.host else None
+    return uri.scheme, host, uri.port or _DEFAULT_PORTS.get(uri.scheme)
+
+
+def _read(text: str) -> Uri | None:
+    try:
+        return parse(text, "redirect_uris")
+    except Invalid:  # registered when the grammar was wider
+        return None

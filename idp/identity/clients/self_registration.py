@@ -17,6 +17,7 @@ from idp.identity.clients.client import Client
 from idp.identity.clients.grants import without_front_channel
 from idp.identity.clients.initial_access import InitialAccess, InitialAccessTokens
 from idp.identity.clients.registry import VERSION, ClientRegistry, PreparedClient
+from idp.identity.clients.resource_servers import ResourceServers
 from idp.identity.clients.usage import ClientUsage
 from idp.storage.db import transaction
 from idp.storage.versions import bump
@@ -47,9 +48,16 @@ class Registered:
 class SelfRegistration:
     """Registers, finds, changes and deletes clients on their own behalf."""
 
-    def __init__(self, settings: Registration, clients: ClientRegistry, initial_access: InitialAccessTokens) -> None:
+    def __init__(
+        self,
+        settings: Registration,
+        clients: ClientRegistry,
+        initial_access: InitialAccessTokens,
+        resource_servers: ResourceServers,
+    ) -> None:
         self._settings = settings
         self._clients = clients
+        self._resource_servers = resource_servers
         self._initial_access = initial_access
         self._usage = ClientUsage(clients)
 
@@ -110,11 +118,25 @@ class SelfRegistration:
         return self._initial_access.purge(at - _TOKENS_KEPT)
 
     def _prepare(self, values: Mapping[str, Any]) -> PreparedClient:
-        prepared = self._clients.prepare(permitted(values, self._settings))
+        kept = permitted(values, self._settings)
+        prepared = self._clients.prepare(kept | self._reachable(kept))
         if refused := set(prepared.metadata.grant_types) - set(self._settings.grant_types):
             # What follows from members that were left out is no way around the settings either.
             raise Invalid(f"the grant type {min(refused)} is not available here", "grant_types")
         return prepared
+
+    def _reachable(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """`resources` less the APIs of which the client has no scope. Raises Invalid if nothing would be left."""
+        asked, scope = values.get("resources"), values["scope"]
+        if not isinstance(asked, list) or not asked or not isinstance(scope, str):
+            return {}
+        scopes = set(scope.split(" "))
+        servers = ((value, self._resource_servers.get(value)) for value in asked if isinstance(value, str))
+        kept = [value for value, server in servers if server and not scopes.isdisjoint(server.scopes)]
+        if not kept:
+            # Without any, the client would be one that names none, which may have more.
+            raise Invalid("none of the resources is available here", "resources")
+        return {"resources": kept}
 
 
 def permitted(values: Mapping[str, Any], settings: Registration) -> dict[str, Any]:

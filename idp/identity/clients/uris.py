@@ -67,18 +67,24 @@ def _host_and_port(authority: str | None, text: str, field: str) -> tuple[str | 
     match = _HOST_AND_PORT.fullmatch(authority)
     if match is None or (match["port"] and int(match["port"]) > 65535):
         raise Invalid(f"'{text}' has a malformed host or port", field)
-    return match["host"].lower(), int(match["port"]) if match["port"] else None
+    host = match["host"].lower()
+    if host.startswith("["):
+        _check_ipv6(host, text, field)
+    return host, int(match["port"]) if match["port"] else None
+
+
+def _check_ipv6(host: str, text: str, field: str) -> None:
+    try:
+        ipaddress.IPv6Address(host[1:-1])
+    except ValueError:
+        raise Invalid(f"'{text}' has a malformed IPv6 address", field) from None
 
 
 def check_host(uri: Uri, text: str, field: str) -> None:
     """Accept only DNS names and canonical IP addresses, as a web URL needs. Raises Invalid."""
     host = uri.host or ""
     if host.startswith("["):
-        try:
-            ipaddress.IPv6Address(host[1:-1])
-        except ValueError:
-            raise Invalid(f"'{text}' has a malformed IPv6 address", field) from None
-        return
+        return  # `parse` has looked at it
     labels = host.removesuffix(".").split(".")
     if len(host) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
         raise Invalid(f"'{text}' has a malformed host", field)

@@ -3,6 +3,7 @@
 from idp.engine.tokens import InvalidScope as UnclearScope
 from idp.engine.tokens import InvalidTarget as UnknownTarget
 from idp.oauth.checks.draft import Draft
+from idp.oauth.client_resources import may_use
 from idp.oauth.errors import InvalidScope, InvalidTarget
 
 
@@ -19,7 +20,7 @@ def check(draft: Draft) -> None:
     except UnclearScope as error:
         raise InvalidScope(str(error), detail=error.detail) from error
     # Named, or meant by a scope: a client restricted to some APIs reaches no other.
-    refused = [server.audience for server in servers if not draft.client.allows_resource(server.audience)]
+    refused = [server.audience for server in servers if not may_use(draft.client, server)]
     if refused:
         raise InvalidTarget("the client may not use the requested resource", detail=f"refused {refused}")
     draft.resources = resources

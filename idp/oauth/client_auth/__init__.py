@@ -46,7 +46,6 @@ def authenticate(request: ProtocolRequest, methods: tuple[str, ...] = METHODS) -
         raise
     request.client = client
     request.auth_method = client.token_endpoint_auth_method
-    current_provider().registration.note_use(client)
     return client
 
 

@@ -51,7 +51,8 @@ def answering(view: Callable[P, Response]) -> Callable[P, Response]:
             with _registered_errors():
                 return view(*args, **kwargs)
         except OAuthError as error:
-            if not isinstance(error, TemporarilyUnavailable):
+            # Without a token there was no attempt, and writing each down would let strangers fill the audit trail.
+            if not isinstance(error, TemporarilyUnavailable | NoToken):
                 refused(error)
             headers = dict(error.get_headers())
             if isinstance(error, InvalidToken):
@@ -75,7 +76,8 @@ def _registered_errors() -> Iterator[None]:
         yield
     except Invalid as error:
         kind = InvalidRedirectUri if error.field == "redirect_uris" else InvalidClientMetadata
-        raise kind(str(error), detail=f"{error.field}: {error}" if error.field else str(error)) from error
+        reason = error.detail or str(error)
+        raise kind(str(error), detail=f"{error.field}: {reason}" if error.field else reason) from error
     except InvalidStatement as error:
         raise InvalidSoftwareStatement(str(error)) from error
     except UnapprovedStatement as error:
@@ -91,20 +93,33 @@ def presented(request: Request) -> str:
 
 
 def count_attempt() -> None:
-    """Charge one attempt to the network address: each may make us fetch what it names. Raises TemporarilyUnavailable.
+    """Charge one attempt: each may make us fetch what it names. Raises TemporarilyUnavailable.
 
-    That an address is refused is recorded once in a window, however often it comes.
+    It is charged to the network address, and where everybody may register to all addresses together, as some people
+    have many.
     """
-    provider, address = current_provider(), request_address()
-    if address is None:
+    count_guess()
+    registration = current_provider().settings.registration
+    # Where tokens are needed, strangers could use it up with wrong ones, and lock out whoever has a right one.
+    if registration.policy == "open":
+        _charge("registration:all", registration.quota, "too many registrations in this hour")
+
+
+def count_guess() -> None:
+    """Charge a wrong token to the network address, and to nobody else. Raises TemporarilyUnavailable."""
+    quota, address = current_provider().settings.registration.quota_per_address, request_address()
+    if address is not None:
+        key = f"registration:{address_group(address)}"
+        _charge(key, quota, "too many registrations from this network address")
+
+
+def _charge(key: str, quota: int, message: str) -> None:
+    """One use in this hour. That there are none left is recorded once in a window, however often somebody comes."""
+    throttle = current_provider().throttle
+    if not throttle.limited(key, quota, _HOUR):
         return
-    key = f"registration:{address_group(address)}"
-    if not provider.throttle.limited(key, provider.settings.registration.quota_per_address, _HOUR):
-        return
-    error = TemporarilyUnavailable(
-        "too many registrations from this network address", retry_after=provider.throttle.reopens_in(key)
-    )
-    if not provider.throttle.limited(f"{key}:refused", 1, error.retry_after):
+    error = TemporarilyUnavailable(message, retry_after=throttle.reopens_in(key))
+    if not throttle.limited(f"{key}:refused", 1, error.retry_after):
         refused(error, retry_after=error.retry_after)
     raise error
 
@@ -137,7 +152,10 @@ def with_statement(values: dict[str, Any], known: str | None = None) -> dict[str
     if statement is None:
         return {name: value for name, value in values.items() if name != "software_statement"}
     said = current_provider().software_statements.claims(statement, is_known=statement == known)
-    return {**values, **said, "software_statement": statement}
+    spoken_of = {name.partition("#")[0] for name in said}
+    # A translation beside the statement would be shown in the place of what the statement says.
+    kept = {name: value for name, value in values.items() if "#" not in name or name.partition("#")[0] not in spoken_of}
+    return {**kept, **said, "software_statement": statement}
 
 
 def information(registered: Registered, status: int = 200) -> Response:

@@ -13,6 +13,7 @@ from idp.oauth.json_response import json_response
 from idp.oauth.registration.exchange import (
     answering,
     count_attempt,
+    count_guess,
     information,
     presented,
     read_metadata,
@@ -56,10 +57,12 @@ def delete(client_id: str) -> Response:
 
 
 def _own(client_id: str) -> tuple[Client, str]:
-    """The client that the token belongs to. Raises InvalidToken, or AccessDenied for a disabled client (§2.1)."""
+    """The client that the token belongs to; wrong tokens count. Raises InvalidToken, TemporarilyUnavailable, or
+    AccessDenied for a disabled client (§2.1)."""
     token = presented(request)
     client = current_provider().registration.find(client_id, token)
     if client is None:
+        count_guess()
         # The same for a client that there is not: existence is nobody's business (DC3).
         raise InvalidToken(_UNKNOWN, detail="wrong token, or no such client")
     if not client.is_enabled:

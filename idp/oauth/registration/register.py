@@ -8,6 +8,7 @@ from idp.oauth.errors import AccessDenied, InvalidToken
 from idp.oauth.registration.exchange import (
     answering,
     count_attempt,
+    count_guess,
     information,
     presented,
     read_metadata,
@@ -35,11 +36,12 @@ def register() -> Response:
 
 
 def _initial_access() -> InitialAccess | None:
-    """The initial access token where the policy asks for one (RFC 7591 §3). Raises InvalidToken."""
+    """The initial access token where the policy asks for one (RFC 7591 §3); wrong ones count. Raises InvalidToken."""
     provider = current_provider()
     if provider.settings.registration.policy != "token":
         return None
     access = provider.initial_access.find(presented(request))
     if access is None:
+        count_guess()
         raise InvalidToken(_SPENT)
     return access
