@@ -4,6 +4,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 
 import click
@@ -23,6 +24,8 @@ DELIVERY_SECONDS = 1.0
 """Between two looks into the outbox."""
 INTERVAL_SECONDS = 60
 """Between two rounds of maintenance."""
+LONGEST_DELIVERY_SECONDS = 10
+"""For so long messages may be delivered without a break, whatever maintenance is due."""
 _LEASE_INTERVALS = 3
 """After so many silent intervals another worker takes over."""
 
@@ -59,7 +62,8 @@ def work(application: Flask, interval: int, stopping: threading.Event) -> None:
                 if time.monotonic() >= next_maintenance:
                     _attempt(lambda: _run(provider, lease))
                     next_maintenance = time.monotonic() + interval
-                _attempt(lambda: _deliver(provider))
+                until = max(next_maintenance, time.monotonic() + LONGEST_DELIVERY_SECONDS)
+                _attempt(partial(_deliver, provider, partial(_is_over, stopping, until)))
                 stopping.wait(min(DELIVERY_SECONDS, interval))
         _say("Stopped.")
 
@@ -98,9 +102,13 @@ def _run(provider: Provider, lease: Lease) -> str:
     return "; ".join(f"{task}: {result}" for task, result in maintain(provider).items())
 
 
-def _deliver(provider: Provider) -> str:
+def _is_over(stopping: threading.Event, until: float) -> bool:
+    return stopping.is_set() or time.monotonic() >= until
+
+
+def _deliver(provider: Provider, is_over: Callable[[], bool] = lambda: False) -> str:
     """Messages to clients; every worker takes its share. What became of them, or an empty string."""
-    return ", ".join(f"{count} messages {outcome}" for outcome, count in provider.courier.deliver().items())
+    return ", ".join(f"{count} messages {outcome}" for outcome, count in provider.courier.deliver(is_over).items())
 
 
 def _say(message: str) -> None:

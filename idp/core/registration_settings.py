@@ -24,7 +24,7 @@ class Registration(Section):
     quota_per_address: int = Field(30, ge=1)
     """Registrations, changes and wrong tokens that one network address may try in an hour (IPv4 /32, IPv6 /64)."""
     quota: int = Field(1000, ge=1)
-    """The same from all addresses together, under the policy `open`: some people have very many addresses."""
+    """The same from all addresses together: some people have very many addresses."""
     max_clients: int = Field(10_000, ge=1)
     """How many clients may have registered themselves in all."""
     unused_days: int = Field(90, ge=0)

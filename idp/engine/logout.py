@@ -11,7 +11,7 @@ from idp.engine.tokens import Encryption
 from idp.identity.clients.registry import ClientRegistry
 from idp.services.keys.jwe import NoEncryptionKey
 from idp.services.keys.jws import sign_jwt
-from idp.services.keys.keyset import Keyset
+from idp.services.keys.keyset import Keyset, NoSigningKey
 from idp.services.outbox import Dropped, Message, NotDelivered
 
 TYP: Final = "logout+jwt"
@@ -33,13 +33,19 @@ class BackChannelLogout:
         self._fetcher = fetcher
 
     def prepare(self, message: Message) -> Callable[[], None]:
-        """What sends the message (a `Handler` of the courier). Raises Dropped if the client wants none any more."""
+        """What sends the message (a `Handler` of the courier).
+
+        Raises Dropped if the client wants none any more, NotDelivered if no key signs what it wants.
+        """
         client = self._clients.get(message.recipient)
         uri = client.metadata.backchannel_logout_uri if client and client.is_enabled else None
         if client is None or uri is None:
             raise Dropped("the client has no backchannel_logout_uri")
         alg = client.metadata.id_token_signed_response_alg
-        token = self._logout_token(client.client_id, alg, message.payload["sub"], message.payload["sid"])
+        try:
+            token = self._logout_token(client.client_id, alg, message.payload["sub"], message.payload["sid"])
+        except NoSigningKey as error:
+            raise NotDelivered(str(error)) from error
 
         def send() -> None:
             try:

@@ -11,14 +11,10 @@ depends_on = None
 
 def upgrade() -> None:
     with op.batch_alter_table("clients") as table:
-        # The default is for the clients that there are, and leaves again at once.
+        # The default is for the clients that there are, and for processes of the version before, which may still run.
         table.add_column(sa.Column("is_self_registered", sa.Boolean(), nullable=False, server_default=sa.false()))
         table.add_column(sa.Column("registration_token_hash", sa.String(length=64), nullable=True))
         table.add_column(sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=True))
-    with op.batch_alter_table("clients") as table:
-        table.alter_column(
-            "is_self_registered", existing_type=sa.Boolean(), existing_nullable=False, server_default=None
-        )
         table.create_index("ix_clients_is_self_registered", ["is_self_registered"])
     op.create_table(
         "client_logos",

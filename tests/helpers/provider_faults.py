@@ -274,6 +274,7 @@ CONSEQUENCES: dict[str, tuple[str, ...]] = {
     # A form that is not refused in the words of the specification proves no secret either.
     "token.nonsense": ("sign-in",),
     "discovery.iss": ("sign-in",),
+    "discovery.issuer": ("sign-in",),
     "discovery.id-token-algs": ("keys",),
     "sign-in.secret": ("token",),
     "sign-in.iss": ("discovery",),

@@ -9,22 +9,26 @@ from typing import Any
 import jwt
 import pytest
 from jwcrypto import jwe, jwk
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from idp.core.clock import now
 from idp.core.errors import Invalid
+from idp.identity.sessions.sessions import LOGOUT_MESSAGE
 from idp.storage.db import transaction
 from idp.storage.tables import OutboxMessage
+from tests.helpers.administrator import Administrator
 from tests.helpers.backends import SQLITE, fresh_backend
 from tests.helpers.browser import Browser, Person
 from tests.helpers.processes import free_port
 from tests.helpers.relying_party import RelyingParty
 from tests.helpers.server import Server, prepared_server
+from tests.protocol.conftest import SpecialServers
 from tests.protocol.expectations import on_each_backend
 from tests.protocol.happenings import change_password, deactivate, end_the_session
 from tests.protocol.logout_receiver import LogoutReceiver, logout_receiver
 
 NEW_PASSWORD = "another quiet river bends"
+SHOP = "https://shop.example/callback"
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
 
@@ -153,11 +157,32 @@ def test_the_algorithm_is_that_of_the_client_s_id_tokens(
 def test_a_pairwise_client_knows_whom_it_is_about(
     server: Server, receiver: LogoutReceiver, browser: Browser, person: Person
 ) -> None:
-    party = server.create_client(backchannel_logout_uri=receiver.uri, subject_type="pairwise")
+    party = server.create_client(backchannel_logout_uri=receiver.uri, redirect_uris=[SHOP], subject_type="pairwise")
     tokens = party.tokens(browser, person)
     log_out(server, party, browser, tokens)
     (token,) = receiver.tokens
     assert verified(party, token)["sub"] == tokens["claims"]["sub"] != person.id
+
+
+@on_each_backend
+def test_a_client_that_becomes_pairwise_hears_of_whom_it_knows_now(
+    server: Server, receiver: LogoutReceiver, browser: Browser, person: Person
+) -> None:
+    """And not the identifier by which others know the person."""
+    party = server.create_client(backchannel_logout_uri=receiver.uri, redirect_uris=[SHOP])
+    before = party.tokens(browser, person)["claims"]
+    with server.administrator.provider() as provider:
+        client = provider.clients.get(party.client_id)
+        assert client is not None
+        provider.clients.update(party.client_id, client.metadata.to_dict() | {"subject_type": "pairwise"})
+    noticed_by = time.monotonic() + 10
+    while (tokens := party.tokens(browser, person))["claims"]["sub"] == before["sub"]:
+        assert time.monotonic() < noticed_by
+    assert before["sub"] == person.id
+    assert before["sid"] == tokens["claims"]["sid"]
+    log_out(server, party, browser, tokens)
+    (token,) = receiver.tokens
+    assert verified(party, token)["sub"] == tokens["claims"]["sub"]
 
 
 @pytest.mark.parametrize("alg", ["RSA-OAEP-256", "ECDH-ES"])
@@ -282,6 +307,56 @@ def test_a_message_that_nobody_can_send_holds_up_no_other(
     log_out(server, party, browser, tokens)
     assert len(receiver.forms) == 1
     assert sorted(message["state"] for message in messages(server, party)) == ["delivered", "waiting"]
+
+
+@pytest.fixture
+def silent() -> Iterator[LogoutReceiver]:
+    """A site that takes longer than anybody waits."""
+    with logout_receiver() as receiver:
+        receiver.seconds = 4
+        yield receiver
+
+
+@on_each_backend
+def test_hundreds_of_messages_to_a_silent_client_hold_up_no_other(
+    server: Server, party: RelyingParty, receiver: LogoutReceiver, silent: LogoutReceiver, person: Person
+) -> None:
+    """LO3, five seconds, whatever the others' sites do."""
+    deaf = server.create_client(backchannel_logout_uri=silent.uri)
+    party.tokens(server.browser(), person)
+    with server.administrator.provider() as provider:
+        provider.outbox.put(LOGOUT_MESSAGE, [(deaf.client_id, {"sub": "x", "sid": str(n)}) for n in range(200)])
+    with server.worker():
+        wait_for(silent, 1, 30)  # the worker has started
+        end_the_session(server, person)
+        wait_for(receiver, 1, 5)
+    with server.administrator.provider() as provider, transaction() as connection:
+        connection.execute(delete(OutboxMessage).where(OutboxMessage.recipient == deaf.client_id))
+
+
+def test_a_message_that_no_key_signs_holds_up_no_other(
+    special_servers: SpecialServers, receiver: LogoutReceiver
+) -> None:
+    """The client wants ES256, which was taken out of the settings, and its key withdrawn."""
+    server = special_servers("without_es256", SQLITE)
+    unlucky = server.create_client(backchannel_logout_uri=receiver.uri, id_token_signed_response_alg="ES256")
+    parties = [unlucky, *(server.create_client(backchannel_logout_uri=receiver.uri) for _ in range(6))]
+    person, browser = server.create_user(), server.browser()
+    for party in parties:
+        party.tokens(browser, person)
+    end_the_session(server, person)
+    poorer = Administrator({**server.settings, "IDP_KEYS__ALGORITHMS": "RS256"})
+    with poorer.provider() as provider:
+        for key in provider.rotation.list_keys():
+            if key.alg == "ES256":
+                provider.rotation.retire(key.kid)
+        provider.keyset.reload()
+        assert provider.courier.deliver() == {"delivered": 6, "postponed": 1}
+    poorer.close()
+    assert len(receiver.forms) == 6
+    (waiting,) = messages(server, unlucky)
+    assert (waiting["state"], waiting["attempts"]) == ("waiting", 1)
+    assert "ES256" in waiting["last_error"]
 
 
 def test_a_client_without_openid_is_told_nothing(

@@ -8,10 +8,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from idp.cli import main
+from idp.cli.doctor.exchange import Answer, Exchange
 from idp.cli.doctor.finding import OK, PROBLEM, WARNING, Finding
-from idp.cli.doctor.metadata import is_language_tag
+from idp.cli.doctor.metadata import Metadata, is_language_tag
 from idp.cli.doctor.relying_party import examine
-from idp.cli.doctor.sign_in import RegisteredClient
+from idp.cli.doctor.sign_in import RegisteredClient, checks
 from tests.helpers.certificates import Certificate, loopback_certificate
 from tests.helpers.fake_provider import (
     CALLBACK,
@@ -138,6 +139,59 @@ def test_a_secret_that_is_wrong() -> None:
         [finding] = amiss(provider, RegisteredClient(CLIENT_ID, CALLBACK, "wrong"))
     assert finding.check == "sign-in.secret"
     assert "client_secret_basic: 401 'invalid_client'" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ({"issuer": "https://other.example"}, "another issuer's"),
+        ({"issuer": None}, "another issuer's"),
+        ({"token_endpoint": "http://id.invalid/token"}, "plain HTTP"),
+        ({"token_endpoint": "http://127.0.0.1.id.invalid/token"}, "plain HTTP"),
+    ],
+)
+def test_the_secret_is_sent_to_nobody_who_may_be_somebody_else(
+    members: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever writes the document would choose where the secret goes, and whoever listens would read it."""
+    sent = questions(monkeypatch)
+    with fake_provider() as provider:
+        provider.document |= members
+        found = {finding.check: finding for finding in amiss(provider)}
+    assert found["sign-in.secret"].level == WARNING
+    assert words in found["sign-in.secret"].message
+    assert not any("secret" in question or "Basic" in question for question in sent)
+
+
+def test_a_document_that_came_over_plain_http_is_told_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = questions(monkeypatch)
+    with fake_provider() as provider:
+        issuer = "http://id.example"
+        metadata = Metadata({**provider.document, "issuer": issuer}, issuer)
+        found = {finding.check: finding for finding in checks(Exchange(), metadata, CLIENT)}
+    assert "anybody may have written it" in found["sign-in.secret"].message
+    assert not any("secret" in question or "Basic" in question for question in sent)
+
+
+def test_the_secret_is_noticed_where_it_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the tests above mean something."""
+    sent = questions(monkeypatch)
+    with fake_provider() as provider:
+        assert amiss(provider) == []
+    assert any("Basic" in question for question in sent)
+
+
+def questions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Everything that is asked from now on, with its form and its headers."""
+    asked: list[str] = []
+    ask = Exchange.ask
+
+    def noted(self: Exchange, url: str, *arguments: Any, **options: Any) -> Answer:
+        asked.append(repr((url, arguments, options)))
+        return ask(self, url, *arguments, **options)
+
+    monkeypatch.setattr(Exchange, "ask", noted)
+    return asked
 
 
 def test_a_secret_that_is_taken_in_the_form_alone() -> None:

@@ -4,16 +4,23 @@ import contextlib
 import multiprocessing.synchronize
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine, inspect, text
+from alembic import command
+from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, insert, inspect, select, text
+from sqlalchemy.exc import IntegrityError
 
 from idp.core.errors import ConfigurationError
 from idp.core.resources import resource_dir
+from idp.core.setting_sections import Lifetimes
 from idp.core.settings import Settings
+from idp.engine.tokens.families import Families
 from idp.storage import migrate
-from idp.storage.db import Base, database_url, db, engine_options, prepare_engine
+from idp.storage.db import Base, database_url, db, engine_options, prepare_engine, reading
+from idp.storage.tables import ClientRow
 from tests.helpers.backends import fresh_postgres_database
 from tests.helpers.database import application_context, interpreters, skip_without_postgres
 
@@ -141,6 +148,151 @@ def test_the_way_back(engine: Engine) -> None:
     assert inspect(engine).get_table_names() == ["alembic_version"]
     migrate.upgrade(engine)
     assert migrate.is_current(engine)
+
+
+AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+FAMILY = {
+    "id": "with code", "client_id": "shop", "user_id": "ada", "session_id": "s", "code_hash": "c" * 64,
+    "scopes": ["openid"], "resources": [], "claims_request": {}, "auth_time": AT, "acr": "1", "amr": ["pwd"],
+    "offline": True, "salt": b"\x00salt", "generation": 3, "idle_expires_at": AT, "expires_at": AT, "created_at": AT,
+}  # fmt: skip
+CLIENT = {
+    "client_id": "shop", "client_name": "Shop", "client_metadata": {"redirect_uris": ["https://shop.example/cb"]},
+    "is_enabled": True, "skip_consent": False, "require_pkce": True, "rotate_refresh_tokens": False,
+    "created_at": AT, "updated_at": AT,
+}  # fmt: skip
+POPULATION: dict[str, dict[str, Any]] = {
+    "audit_events": {"id": "a", "at": AT, "event": "session:started", "actor": "user:ada", "details": {"amr": ["pwd"]}},
+    "clients": CLIENT,
+    "configuration_versions": {"name": "clients", "version": 7},
+    "ephemeral": {"key": "code:x", "value": b"\xff", "expires_at": AT},
+    "resource_servers": {
+        "id": "r", "audience": "https://orders.example", "name": "Orders", "scopes": {"orders:read": "Read"},
+        "token_format": "jwt", "signing_alg": "RS256", "introspection_clients": ["shop"], "is_enabled": True,
+        "created_at": AT, "updated_at": AT,
+    },
+    "roles": {"id": "editor", "name": "editor", "description": "Edits", "created_at": AT},
+    "signing_keys": {
+        "kid": "k", "alg": "RS256", "state": "active", "public_jwk": {"kty": "RSA", "n": "AQAB"},
+        "sealed_private_key": b"sealed", "published_at": AT, "activated_at": AT,
+    },
+    "throttles": {
+        "key": "account:ada", "failures": 2, "window_started_at": AT, "last_failure_at": AT, "expires_at": AT,
+    },
+    "users": {
+        "id": "ada", "status": "active", "name": "Ada", "phone_number_verified": False,
+        "address": {"country": "UK"}, "created_at": AT, "updated_at": AT,
+    },
+    "client_secrets": {"id": "cs", "client_id": "shop", "keyed_hash": "h", "sealed_secret": b"s", "created_at": AT},
+    "consents": {
+        "id": "co", "user_id": "ada", "client_id": "shop", "scopes": ["openid"], "resources": [], "declined": [],
+        "claims": {}, "granted_at": AT, "updated_at": AT,
+    },
+    "password_credentials": {"user_id": "ada", "hash": "$argon2id$", "pepper_id": "1", "changed_at": AT},
+    "role_assignments": {"user_id": "ada", "role_id": "editor", "created_at": AT},
+    "sessions": {
+        "id": "s", "user_id": "ada", "token_hash": "t", "auth_time": AT, "amr": ["pwd"], "acr": "1",
+        "created_at": AT, "last_seen_at": AT, "idle_expires_at": AT, "expires_at": AT,
+    },
+    "token_families": FAMILY,
+    "totp_credentials": {"id": "to", "user_id": "ada", "sealed_seed": b"seed", "last_step": 5, "created_at": AT},
+    "user_emails": {
+        "id": "e", "user_id": "ada", "address": "Ada@example.com", "canonical": "ada@example.com", "is_primary": True,
+        "created_at": AT,
+    },
+}  # fmt: skip
+"""A row of each table of the first schema; those that point at others come after them."""
+
+
+def upgrade_to(engine: Engine, revision: str) -> None:
+    with migrate._locked(engine) as connection:
+        config = migrate._config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+def put(engine: Engine, table: str, **values: Any) -> None:
+    with engine.begin() as connection:
+        connection.execute(insert(reflected(connection, table)).values(**values))
+
+
+def reflected(connection: Connection, table: str) -> Table:
+    """The table as it is in the database, whatever the code expects."""
+    return Table(table, MetaData(), autoload_with=connection)
+
+
+def contents(engine: Engine) -> dict[str, list[dict[str, Any]]]:
+    """All that lies in the tables of the first schema, without the columns that are new since."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    with engine.connect() as connection:
+        for name, row in POPULATION.items():
+            rows = connection.execute(select(reflected(connection, name))).mappings()
+            found[name] = [{column: as_utc(one[column]) for column in row} for one in rows]
+    return found
+
+
+def as_utc(value: Any) -> Any:
+    if not isinstance(value, datetime):
+        return value
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+@pytest.fixture
+def populated(engine: Engine) -> Engine:
+    """A database of the first version, with a row of everything."""
+    upgrade_to(engine, "0001")
+    for table, row in POPULATION.items():
+        put(engine, table, **row)
+    assert contents(engine) == {table: [row] for table, row in POPULATION.items()}
+    with engine.connect() as connection:
+        assert set(POPULATION) == set(inspect(connection).get_table_names()) - {"alembic_version"}
+    return engine
+
+
+def test_nothing_is_lost_on_the_way_up(populated: Engine) -> None:
+    """Tables that others refer to are built anew on SQLite: whatever hangs on them must not fall with them."""
+    before = contents(populated)
+    migrate.upgrade(populated)
+    assert contents(populated) == before
+    with populated.connect() as connection:
+        assert connection.execute(text("SELECT subject FROM token_families")).scalars().all() == ["ada"]
+        assert not connection.execute(text("SELECT is_self_registered FROM clients")).scalar_one()
+        with pytest.raises(IntegrityError):
+            connection.execute(text("UPDATE client_secrets SET client_id = 'nobody'"))
+    with populated.begin() as connection:
+        connection.execute(text("DELETE FROM clients"))
+    left = {name for name, rows in contents(populated).items() if not rows}
+    assert left == {"clients", "client_secrets", "consents", "token_families"}, "what depends on them still does"
+
+
+def test_what_the_first_version_knows_survives_the_way_back(populated: Engine) -> None:
+    """Lost is what it has no place for: tokens without a code, keys for encryption, and the tables that are new."""
+    before = contents(populated)
+    migrate.upgrade(populated)
+    put(populated, "token_families", **FAMILY | {"id": "front channel", "code_hash": None, "subject": "pseudonym"})
+    key = POPULATION["signing_keys"] | {"kid": "e", "alg": "RSA-OAEP-256"}
+    put(populated, "signing_keys", **key)
+    message = {"id": "m", "kind": "x", "recipient": "shop", "payload": {}, "state": "waiting", "attempts": 0}
+    put(populated, "outbox_messages", **message, created_at=AT)
+    migrate.downgrade(populated, "0001")
+    assert contents(populated) == before
+    assert migrate.current(populated) == "0001"
+    migrate.upgrade(populated)
+    assert contents(populated) == before
+
+
+def test_processes_of_the_first_version_still_write_beside_an_upgraded_database(populated: Engine, url: str) -> None:
+    """Not on SQLite alone, which is upgraded as the server starts: on PostgreSQL the old servers go on for a while."""
+    migrate.upgrade(populated)
+    put(populated, "clients", **CLIENT | {"client_id": "blog"})
+    put(populated, "token_families", **FAMILY | {"id": "old", "code_hash": "d" * 64})
+    with application_context(url):
+        family = Families(Lifetimes()).get("old")
+        assert family is not None
+        assert family.authorization.subject == "ada"
+        with reading() as connection:
+            found = connection.execute(select(ClientRow.client_id).where(ClientRow.is_self_registered.is_(False)))
+            assert sorted(found.scalars()) == ["blog", "shop"]
 
 
 def test_a_failed_upgrade_leaves_nothing_behind(engine: Engine) -> None:

@@ -1,5 +1,7 @@
 """Messages wait until they are delivered: how long, for whom, and what becomes of them."""
 
+import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -11,7 +13,8 @@ from idp.core.clock import now
 from idp.core.errors import NotFound, Unavailable
 from idp.core.events import Event
 from idp.services.outbox import Courier, Dropped, Message, NotDelivered, Outbox
-from idp.services.outbox.outbox import BACKOFF, LEASE, MOST_REFUSALS
+from idp.services.outbox.courier import MOST_AT_ONCE
+from idp.services.outbox.outbox import BACKOFF, LEASE, MOST_FOR_ONE, MOST_REFUSALS
 from idp.storage.db import transaction
 from tests.helpers.identity import House
 
@@ -118,14 +121,133 @@ def test_a_fault_of_ours_holds_up_no_other_message(house: House, outbox: Outbox)
     assert states["fine"] == "delivered"
 
 
-def test_when_the_database_is_away_nothing_counts_as_refused(house: House, outbox: Outbox) -> None:
+def test_when_the_database_is_away_no_attempt_counts(house: House, outbox: Outbox) -> None:
     def prepare(_message: Message) -> Callable[[], None]:
         raise Unavailable("the database is not available")
 
-    outbox.put(KIND, [("ann", {})])
-    with pytest.raises(Unavailable):
-        Courier(outbox, house.audit, {KIND: prepare}).deliver()
-    assert (only(outbox).state, only(outbox).last_error) == ("waiting", None)
+    outbox.put(KIND, [("ann", {}), ("bob", {})])
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            Courier(outbox, house.audit, {KIND: prepare}).deliver()
+        assert [(m.state, m.attempts, m.last_error) for m in outbox.list(10)] == [("waiting", 0, None)] * 2
+    assert courier(house, outbox, lambda _message: None).deliver() == {"delivered": 2}, "nobody has to wait for a lease"
+
+
+def test_what_cannot_even_be_given_back_waits_for_its_lease(
+    house: House, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_arguments: object) -> Callable[[], None]:
+        raise Unavailable("the database is not available")
+
+    monkeypatch.setattr(outbox, "give_back", away)
+    with at(START):
+        outbox.put(KIND, [("ann", {})])
+        with pytest.raises(Unavailable, match="database"):
+            Courier(outbox, house.audit, {KIND: away}).deliver()
+    assert only(outbox).next_attempt_at == START + LEASE
+
+
+def test_a_silent_recipient_holds_up_nobody(house: House, outbox: Outbox) -> None:
+    """It has hundreds of messages, all older; who comes after them is told while it still keeps silent."""
+    told = threading.Event()
+    in_time: list[bool] = []
+
+    def send(message: Message) -> None:
+        if message.recipient == "next":
+            told.set()
+        else:
+            in_time.append(told.wait(20))
+
+    with at(START):
+        outbox.put(KIND, [("silent", {"n": number}) for number in range(600)])
+    with at(START + timedelta(seconds=1)):
+        outbox.put(KIND, [("next", {})])
+        counts = courier(house, outbox, send).deliver(is_over=told.is_set)
+    assert in_time == [True] * MOST_FOR_ONE
+    assert counts == {"delivered": MOST_FOR_ONE + 1}
+
+
+def test_many_silent_recipients_leave_room_for_the_others(house: House, outbox: Outbox) -> None:
+    """More of them than messages are sent at once: after their first failures they have half of the room."""
+    lock, told = threading.Lock(), threading.Event()
+    failed: Counter[str] = Counter()
+    waiting: list[str] = []
+    in_time: list[bool] = []
+
+    def send(message: Message) -> None:
+        if message.recipient == "next":
+            told.set()
+            return
+        with lock:
+            failed[message.recipient] += 1
+            is_silent = failed[message.recipient] > MOST_FOR_ONE
+            if is_silent:
+                waiting.append(message.recipient)
+        if is_silent:
+            in_time.append(told.wait(20))
+        raise NotDelivered("took too long")
+
+    def next_comes() -> bool:
+        if len(waiting) >= MOST_AT_ONCE // 2 and not outbox.list(1, recipient="next"):
+            outbox.put(KIND, [("next", {})])
+        return told.is_set()
+
+    with at(START):
+        outbox.put(KIND, [(f"silent {number % 40}", {}) for number in range(40 * 10)])
+        courier(house, outbox, send).deliver(next_comes)
+    assert told.is_set()
+    assert in_time == [True] * (MOST_AT_ONCE // 2)
+
+
+def test_what_becomes_due_meanwhile_does_not_wait_for_who_is_slow(house: House, outbox: Outbox) -> None:
+    told = threading.Event()
+    in_time: list[bool] = []
+    looks = 0
+
+    def send(message: Message) -> None:
+        if message.recipient == "late":
+            told.set()
+        else:
+            in_time.append(told.wait(20))
+
+    def comes_late() -> bool:
+        nonlocal looks
+        looks += 1
+        if looks == 3:
+            outbox.put(KIND, [("late", {})])
+        return False
+
+    outbox.put(KIND, [("slow", {})])
+    assert courier(house, outbox, send).deliver(comes_late) == {"delivered": 2}
+    assert in_time == [True]
+
+
+def test_few_messages_at_once_for_one_recipient_and_all_in_the_end(house: House, outbox: Outbox) -> None:
+    lock, here, most = threading.Lock(), Counter[str](), Counter[str]()
+
+    def send(message: Message) -> None:
+        with lock:
+            here[message.recipient] += 1
+            most[message.recipient] = max(most[message.recipient], here[message.recipient])
+        threading.Event().wait(0.001)
+        with lock:
+            here[message.recipient] -= 1
+
+    outbox.put(KIND, [(f"client {number % 3}", {}) for number in range(120)])
+    assert courier(house, outbox, send).deliver() == {"delivered": 120}
+    assert set(most) == {"client 0", "client 1", "client 2"}
+    assert max(most.values()) <= MOST_FOR_ONE
+
+
+def test_recipients_take_turns(outbox: Outbox) -> None:
+    with at(START):
+        outbox.put(KIND, [("first", {}) for _ in range(5)] + [("second", {}) for _ in range(5)])
+    with at(START + timedelta(seconds=1)):
+        outbox.put(KIND, [("third", {})])
+        assert Counter(m.recipient for m in outbox.claim(5)) == {"first": 2, "second": 2, "third": 1}
+        assert {m.recipient for m in outbox.claim(5, {"first"})} == {"second"}
+        assert outbox.claim(5, {"first", "second"}) == []
+        assert outbox.claim(0) == []
 
 
 def test_couriers_side_by_side_share_the_work(house: House, outbox: Outbox) -> None:

@@ -216,6 +216,12 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
+def is_private(url: str) -> bool:
+    """True if what is said there stays between the two: over TLS, or on this machine."""
+    parts = split(url)
+    return parts is not None and (parts.scheme == "https" or is_loopback(parts.hostname or ""))
+
+
 def date_of(value: str) -> datetime | None:
     """An HTTP date; None if it is not one."""
     try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote_plus
 
 from idp.cli.doctor.authorization import REQUEST, leads_to, response_parameters, with_query
-from idp.cli.doctor.exchange import Answer, Exchange
+from idp.cli.doctor.exchange import Answer, Exchange, is_private
 from idp.cli.doctor.finding import OK, PROBLEM, WARNING, Faults, Finding, judged, quoted
 from idp.cli.doctor.metadata import Metadata
 from idp.cli.doctor.programs import error_code
@@ -31,8 +31,21 @@ def checks(exchange: Exchange, metadata: Metadata, client: RegisteredClient) -> 
     if url is not None:
         yield from _silent(exchange, metadata, client, url)
     url = metadata.url("token_endpoint")
-    if url is not None and client.secret is not None:
-        yield from judged("sign-in.secret", "the secret is the client's", _secret(exchange, metadata, client, url))
+    if url is None or client.secret is None:
+        return
+    if reason := _would_betray(metadata, url):
+        yield Finding("sign-in.secret", WARNING, f"not tried, so that nobody else learns the secret: {reason}")
+        return
+    yield from judged("sign-in.secret", "the secret is the client's", _secret(exchange, metadata, client, url))
+
+
+def _would_betray(metadata: Metadata, url: str) -> str | None:
+    """Why the secret must not be sent to that address: it may not be the provider's, or others listen on the way."""
+    if metadata.document.get("issuer") != metadata.issuer:
+        return "the document is another issuer's (see discovery.issuer)"
+    if not is_private(metadata.issuer):
+        return "the document came over plain HTTP, so anybody may have written it"
+    return None if is_private(url) else "the token endpoint is plain HTTP"
 
 
 def _silent(exchange: Exchange, metadata: Metadata, client: RegisteredClient, url: str) -> Iterator[Finding]:

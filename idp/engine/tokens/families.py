@@ -195,7 +195,8 @@ def _family(row: Row[Any]) -> Family:
         authorization=Authorization(
             client_id=row.client_id,
             user_id=row.user_id,
-            subject=row.subject,
+            # Absent if a process of the version before wrote the row, which knew public subjects only.
+            subject=row.user_id if row.subject is None else row.subject,
             session_id=row.session_id,
             scopes=tuple(row.scopes),
             resources=tuple(row.resources),

@@ -76,11 +76,10 @@ _JOIN_VALUES: Final = ("session_id", "client_id", "subject", "has_back_channel",
 
 def _join(insert_into: Callable[[Table], Any]) -> Any:
     row = insert_into(PARTICIPANTS).values({name: bindparam(name) for name in _JOIN_VALUES})
-    # Already there and as it was: nothing is written.
+    # Signed in again: the client may know the person by another `sub` since, and it is the latest now.
     return row.on_conflict_do_update(
         index_elements=[PARTICIPANTS.c.session_id, PARTICIPANTS.c.client_id],
-        set_={"has_back_channel": row.excluded.has_back_channel, "joined_at": row.excluded.joined_at},
-        where=PARTICIPANTS.c.has_back_channel != row.excluded.has_back_channel,
+        set_={name: row.excluded[name] for name in ("subject", "has_back_channel", "joined_at")},
     )
 
 

@@ -170,7 +170,8 @@ class Sessions:
     def join(self, session_id: str, client_id: str, subject: str, *, has_back_channel: bool) -> None:
         """Note that the session has signed its user in to a client, which knows the user as `subject`.
 
-        With `has_back_channel` the client is told when the session ends. Needs the session to be held.
+        With `has_back_channel` the client is told when the session ends. Needs the session to be held. For sign-ins
+        only, not for tokens that are refreshed: it writes a row each time.
         """
         values = {
             "session_id": session_id,

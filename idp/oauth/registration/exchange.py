@@ -95,18 +95,18 @@ def presented(request: Request) -> str:
 def count_attempt() -> None:
     """Charge one attempt: each may make us fetch what it names. Raises TemporarilyUnavailable.
 
-    It is charged to the network address, and where everybody may register to all addresses together, as some people
-    have many.
+    It is charged to the network address, and to all addresses together, as some people have many.
     """
     count_guess()
-    registration = current_provider().settings.registration
-    # Where tokens are needed, strangers could use it up with wrong ones, and lock out whoever has a right one.
-    if registration.policy == "open":
-        _charge("registration:all", registration.quota, "too many registrations in this hour")
+    quota = current_provider().settings.registration.quota
+    _charge("registration:all", quota, "too many registrations in this hour")
 
 
 def count_guess() -> None:
-    """Charge a wrong token to the network address, and to nobody else. Raises TemporarilyUnavailable."""
+    """Charge a wrong token to the network address alone, lest strangers lock out whoever has a right one.
+
+    Raises TemporarilyUnavailable.
+    """
     quota, address = current_provider().settings.registration.quota_per_address, request_address()
     if address is not None:
         key = f"registration:{address_group(address)}"

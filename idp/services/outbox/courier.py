@@ -1,7 +1,9 @@
 """Delivering what waits in the outbox. Any number of couriers may be at work, in any number of processes."""
 
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from typing import TypeAlias
 
 import structlog
@@ -13,8 +15,10 @@ from idp.services.outbox.outbox import Message, Outbox
 
 log = structlog.get_logger("idp.outbox")
 
-BATCH = 20
-"""Messages that are under way at the same time: one recipient who does not answer holds up no other."""
+MOST_AT_ONCE = 32
+"""Messages that are under way at the same time, few of them to the same recipient."""
+LOOK_SECONDS = 1.0
+"""Between two looks for what has become due while others are under way."""
 
 
 class NotDelivered(IdpError):
@@ -32,9 +36,11 @@ class Dropped(IdpError):
     """Nobody wants the message any more."""
 
 
-Handler: TypeAlias = Callable[[Message], Callable[[], None]]
+Send: TypeAlias = Callable[[], None]
+"""Raises NotDelivered."""
+Handler: TypeAlias = Callable[[Message], Send]
 """Makes ready what is to be sent, in the caller's thread with its database, and returns the sending itself, which may
-take its time in a thread without one. Raises Dropped; the sending raises NotDelivered."""
+take its time in a thread without one. Raises Dropped or NotDelivered, and Unavailable if the database is away."""
 
 
 class Courier:
@@ -44,28 +50,57 @@ class Courier:
         self._outbox = outbox
         self._audit = audit
         self._handlers = dict(handlers)
+        self._failing: set[str] = set()  # the recipients whose last message did not arrive
 
-    def deliver(self) -> dict[str, int]:
-        """Try what is due, once; returns how many messages were delivered, postponed, failed and dropped."""
-        counts: dict[str, int] = {}
-        messages = self._outbox.claim(BATCH)
-        if not messages:
-            return counts
-        ready: list[tuple[Message, Callable[[], None]]] = []
-        for message in messages:
+    def deliver(self, is_over: Callable[[], bool] = lambda: False) -> dict[str, int]:
+        """Try what is due until nothing is, or `is_over`; returns how many were delivered, postponed, failed, dropped.
+
+        Raises Unavailable if the database is away. What was under way then is sent again.
+        """
+        counts: Counter[str] = Counter()
+        under_way: dict[Future[None], Message] = {}
+        with ThreadPoolExecutor(MOST_AT_ONCE) as threads:
+            while True:
+                claimed = [] if is_over() else self._claim(under_way.values())
+                if not claimed and not under_way:
+                    return dict(counts)
+                for message, send in self._ready(claimed, counts):
+                    under_way[threads.submit(send)] = message
+                done, _ = wait(under_way, 0 if claimed else LOOK_SECONDS, FIRST_COMPLETED)
+                for sent in done:
+                    message = under_way.pop(sent)
+                    outcome = self._settle(message, sent.exception())
+                    counts[outcome] += 1
+                    (self._failing.discard if outcome == "delivered" else self._failing.add)(message.recipient)
+
+    def _claim(self, under_way: Collection[Message]) -> list[Message]:
+        """What there is room for, nothing more for who has not answered yet.
+
+        Whoever did not take the last message comes after the others, and half of the room at most is theirs.
+        """
+        busy = {message.recipient for message in under_way}
+        room = MOST_AT_ONCE - len(under_way)
+        claimed = self._outbox.claim(room, busy | self._failing)
+        if not self._failing:
+            return claimed
+        theirs = sum(message.recipient in self._failing for message in under_way)
+        spare = min(room - len(claimed), MOST_AT_ONCE // 2 - theirs)
+        return claimed + self._outbox.claim(spare, busy | {message.recipient for message in claimed})
+
+    def _ready(self, claimed: Sequence[Message], counts: Counter[str]) -> Iterator[tuple[Message, Send]]:
+        """What is to be sent; what cannot be made ready is settled and counted at once. Raises Unavailable."""
+        for number, message in enumerate(claimed):
             try:
-                ready.append((message, self._handlers[message.kind](message)))
+                send = self._handlers[message.kind](message)
             except Unavailable:
-                raise  # our own trouble, and no attempt
+                # Our own trouble, and no attempt. If not even that can be written, the attempt counts.
+                with suppress(Unavailable):
+                    self._outbox.give_back(claimed[number:])
+                raise
             except Exception as error:
-                outcome = self._settle(message, error)
-                counts[outcome] = counts.get(outcome, 0) + 1
-        with ThreadPoolExecutor(max_workers=max(1, len(ready))) as threads:
-            under_way = [(message, threads.submit(send)) for message, send in ready]
-        for message, sent in under_way:
-            outcome = self._settle(message, sent.exception())
-            counts[outcome] = counts.get(outcome, 0) + 1
-        return counts
+                counts[self._settle(message, error)] += 1
+            else:
+                yield message, send
 
     def _settle(self, message: Message, error: BaseException | None) -> str:
         if error is None:

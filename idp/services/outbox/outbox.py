@@ -1,11 +1,11 @@
 """Messages that wait to be delivered, each written in the transaction that decided it: both happen, or neither."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, cast
 
-from sqlalchemy import Row, Table, bindparam, insert, select, update
+from sqlalchemy import Row, Table, bindparam, func, insert, select, update
 
 from idp.core.clock import now
 from idp.core.errors import NotFound
@@ -20,8 +20,12 @@ MOST_REFUSALS: Final = 3
 """Attempts with a recipient that answers and will not have the message. More than one: keys and clocks come right."""
 LEASE: Final = timedelta(seconds=60)
 """How long a courier may take for one message before another one tries."""
+MOST_FOR_ONE: Final = 4
+"""Messages that are claimed at once for the same recipient: who is slow or silent leaves room for the others."""
 STATES: Final = ("waiting", "delivered", "failed", "dropped")
 LONGEST_ERROR: Final = 500
+_CONSIDERED: Final = 500
+"""The oldest messages that are due, among which the recipients take turns. A bound for the work of one claim."""
 
 _table = cast(Table, OutboxMessage.__table__)
 _c = _table.c
@@ -58,18 +62,28 @@ class Outbox:
                 [{**common, "id": new_id(), "recipient": who, "payload": payload} for who, payload in recipients],
             )
 
-    def claim(self, limit: int) -> list[Message]:
-        """Take up to `limit` messages that are due; for LEASE nobody else gets them. Counts the attempt.
+    def claim(self, limit: int, busy: Collection[str] = ()) -> list[Message]:
+        """Take up to `limit` messages that are due, few for each recipient and none for those who are `busy`.
 
-        Asks first and claims then, so that an empty outbox costs no write.
+        For LEASE nobody else gets them. Counts the attempt. Asks first and claims then, so that an empty outbox costs
+        no write.
         """
+        if limit <= 0:
+            return []
         at = now()
+        values = {"now": at, "busy": [*busy]}
         with reading() as connection:
-            if connection.execute(_ANY_DUE, {"now": at}).first() is None:
+            if connection.execute(_ANY_DUE, values).first() is None:
                 return []
         with transaction() as connection:
-            claimed = connection.execute(_CLAIM, {"now": at, "most": limit, "until": at + LEASE})
+            claimed = connection.execute(_CLAIM, {**values, "most": limit, "until": at + LEASE})
             return sorted((_message(row) for row in claimed), key=lambda message: message.created_at)
+
+    def give_back(self, messages: Sequence[Message]) -> None:
+        """Undo the claim of messages that nobody tried to deliver: they are due, and the attempt does not count."""
+        claimed = (_c.id.in_([message.id for message in messages]), _c.state == "waiting")
+        with transaction() as connection:
+            connection.execute(update(_table).where(*claimed).values(next_attempt_at=now(), attempts=_c.attempts - 1))
 
     def delivered(self, message: Message) -> None:
         """It arrived."""
@@ -127,19 +141,32 @@ class Outbox:
 
 _COLUMNS: Final = tuple(Message.__slots__)
 _DUE: Final = _c.next_attempt_at <= bindparam("now")
-_ANY_DUE: Final = select(_c.id).where(_DUE).limit(1)
-# Messages that another courier is claiming at this moment are left to it.
+_WANTED: Final = (_DUE, _c.recipient.not_in(bindparam("busy", expanding=True)))
+_ANY_DUE: Final = select(_c.id).where(*_WANTED).limit(1)
+_OLDEST: Final = (
+    select(_c.id, _c.recipient, _c.next_attempt_at)
+    .where(*_WANTED)
+    .order_by(_c.next_attempt_at)
+    .limit(_CONSIDERED)
+    .subquery()
+)
+_TURNS: Final = select(
+    _OLDEST.c.id,
+    func.row_number().over(partition_by=_OLDEST.c.recipient, order_by=_OLDEST.c.next_attempt_at).label("turn"),
+).subquery()
+# Messages that another courier is claiming at this moment are left to it, and those that it has claimed meanwhile.
+_CHOSEN: Final = (
+    select(_c.id)
+    .join(_TURNS, _TURNS.c.id == _c.id)
+    .where(_DUE, _TURNS.c.turn <= MOST_FOR_ONE)
+    .order_by(_TURNS.c.turn, _c.next_attempt_at)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True, of=_table)
+    .cte("chosen")
+)
 _CLAIM: Final = (
     update(_table)
-    .where(
-        _c.id.in_(
-            select(_c.id)
-            .where(_DUE)
-            .order_by(_c.next_attempt_at)
-            .limit(bindparam("most"))
-            .with_for_update(skip_locked=True)
-        )
-    )
+    .where(_c.id.in_(select(_CHOSEN.c.id)))
     .values(next_attempt_at=bindparam("until"), attempts=_c.attempts + 1)
     .returning(*(_c[name] for name in _COLUMNS))
 )

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, ForeignKey, Integer, LargeBinary, String, Text
+from sqlalchemy import Boolean, ForeignKey, Integer, LargeBinary, String, Text, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp.core.clock import now
@@ -24,7 +24,7 @@ class ClientRow(Base):
     """First-party applications of the operator need no consent."""
     require_pkce: Mapped[bool] = mapped_column(Boolean, default=True)
     rotate_refresh_tokens: Mapped[bool] = mapped_column(Boolean, default=True)
-    is_self_registered: Mapped[bool] = mapped_column(Boolean, default=False, index=True)
+    is_self_registered: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false(), index=True)
     """It registered itself (RFC 7591), and is deleted when nobody uses it."""
     registration_token_hash: Mapped[str | None] = mapped_column(String(64))
     """SHA-256 of its registration access token (RFC 7592)."""

@@ -23,8 +23,8 @@ class TokenFamily(Base):
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
     client_id: Mapped[str] = mapped_column(ForeignKey("clients.client_id", ondelete="CASCADE"), index=True)
     user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
-    subject: Mapped[str] = mapped_column(String(255))
-    """The `sub` by which the client knows the user."""
+    subject: Mapped[str | None] = mapped_column(String(255))
+    """The `sub` by which the client knows the user; if absent, the `user_id` (by a version that knew no other)."""
     session_id: Mapped[str | None] = mapped_column(String(36), index=True)
     code_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
     """None if the tokens came without a code, in the authorization response."""
