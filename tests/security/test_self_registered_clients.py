@@ -18,13 +18,13 @@ EVIL, BANK = "https://evil.example/cb", "https://accounts.bank.example/cb"
 NATIVE: dict[str, Any] = {"application_type": "native", "token_endpoint_auth_method": "none"}
 REFRESHING: dict[str, Any] = {"grant_types": ["authorization_code", "refresh_token"]}
 AWAY = "https://evil.example/out"
-STOCK = {"stock:read": "See the stock"}
+STOCK = {"shelf:read": "See the stock"}
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Open to everybody; strangers get the standard scopes, and one of an API."""
-    scopes = "openid profile email offline_access stock:read"
+    scopes = "openid profile email offline_access shelf:read"
     more = {"IDP_REGISTRATION__SCOPES": scopes, "IDP_FEATURES__SESSION_MANAGEMENT": "true"}
     with contextlib.ExitStack() as stack:
         directory = tmp_path_factory.mktemp("open")
@@ -83,10 +83,10 @@ def test_dc2_an_api_is_out_of_reach_without_one_of_its_scopes(
 def test_dc2_nor_by_the_scope_of_another_api(
     registrant: Registrant, browser: Browser, person: Person, stock_api: str
 ) -> None:
-    party = registrant.party(registrant.register(scope="openid stock:read"))
-    tokens = party.tokens(browser, person, "openid stock:read", resource=stock_api)
+    party = registrant.party(registrant.register(scope="openid shelf:read"))
+    tokens = party.tokens(browser, person, "openid shelf:read", resource=stock_api)
     assert audience_of(tokens["access_token"]) == {party.issuer, stock_api}
-    request = party.authorization_request("openid stock:read", resource=ORDERS_API)
+    request = party.authorization_request("openid shelf:read", resource=ORDERS_API)
     assert browser.callback(request.url).params["error"] == "invalid_target"
 
 
@@ -94,7 +94,7 @@ def test_dc2_what_was_granted_ends_with_the_scope(
     registrant: Registrant, browser: Browser, person: Person, stock_api: str
 ) -> None:
     """RT5: also where the person has said yes to the API by its name."""
-    information = registrant.register(scope="openid offline_access stock:read", **REFRESHING)
+    information = registrant.register(scope="openid offline_access shelf:read", **REFRESHING)
     party = registrant.party(information)
     tokens = party.tokens(browser, person, "openid offline_access", resource=stock_api)
     less = {**information, "scope": "openid offline_access"}
