@@ -11,7 +11,7 @@ from tests.helpers.server import Server
 T = TypeVar("T")
 
 ASKED_AT_ONCE = 6
-ASKED_AFTERWARDS = 24
+ROUNDS = 5
 
 
 def worker_pids(server: Server) -> list[int]:
@@ -33,20 +33,20 @@ def in_parallel(ask: Callable[[], T], times: int, threads: int = 16) -> list[T]:
 
 
 def seconds_until_everywhere(ask: Callable[[], T], expected: T, patience: float = 30) -> float:
-    """Ask until all workers answer as expected, and see that none relapses. Raises AssertionError.
+    """Ask until all workers answer as expected, round after round. Raises AssertionError.
 
-    The answer is the age at which the last other answer was still given: what a reader may have seen.
+    The answer is the age at which the last other answer was still given: what a reader may have seen. One round proves
+    little, since a busy moment may send all of it to the same worker.
     """
     begun = last_other = time.monotonic()
-    while True:
+    agreed = 0
+    while agreed < ROUNDS:
         asked_at = time.monotonic()
         answers = in_parallel(ask, ASKED_AT_ONCE)
         if all(answer == expected for answer in answers):
-            break
-        last_other = asked_at
+            agreed += 1
+            continue
+        agreed, last_other = 0, asked_at
         if asked_at - begun > patience:
             raise AssertionError(f"after {patience:.0f} s still {answers}, not {expected}")
-    relapsed = [answer for answer in in_parallel(ask, ASKED_AFTERWARDS) if answer != expected]
-    if relapsed:
-        raise AssertionError(f"after all workers had answered {expected}, some answered {relapsed}")
     return last_other - begun

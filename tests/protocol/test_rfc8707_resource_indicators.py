@@ -10,7 +10,7 @@ from tests.helpers.relying_party import PrivateKey, RelyingParty
 from tests.helpers.server import ORDERS_API, Server
 from tests.protocol.expectations import error_at_callback, error_of, refused, success_of, unverified
 
-SCOPE = "openid email offline_access orders:read orders:write stock:read stock:write"
+SCOPE = "openid email offline_access orders:read orders:write depot:read depot:write"
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +22,7 @@ def _apis() -> dict[str, str]:
 def stock_api(server: Server, _apis: dict[str, str]) -> str:
     """A second API, once a server."""
     if server.issuer not in _apis:
-        _apis[server.issuer] = server.create_api({"stock:read": "See the stock", "stock:write": "Count the stock"})
+        _apis[server.issuer] = server.create_api({"depot:read": "See the stock", "depot:write": "Count the stock"})
     return _apis[server.issuer]
 
 
@@ -65,7 +65,7 @@ def granted(party: RelyingParty, browser: Browser, person: Person, scope: str, *
         ("openid email", [], ["ISSUER"]),
         ("openid orders:read", [], [ORDERS_API, "ISSUER"]),
         ("openid orders:read", [ORDERS_API], [ORDERS_API, "ISSUER"]),
-        ("orders:read stock:read", [ORDERS_API, "STOCK"], [ORDERS_API, "STOCK"]),
+        ("orders:read depot:read", [ORDERS_API, "STOCK"], [ORDERS_API, "STOCK"]),
     ],
 )
 def test_the_audience(
@@ -111,7 +111,7 @@ def test_an_unknown_resource(client: RelyingParty, browser: Browser, resource: s
 
 def test_scopes_of_two_apis_need_their_resources_named(client: RelyingParty, browser: Browser) -> None:
     """RFC 9068 §3: otherwise each API could use at the other what it was sent."""
-    assert refused(client, browser, "openid orders:read stock:read") == "invalid_scope"
+    assert refused(client, browser, "openid orders:read depot:read") == "invalid_scope"
 
 
 def test_one_unknown_resource_among_known_ones(client: RelyingParty, browser: Browser) -> None:
@@ -127,7 +127,7 @@ def test_too_many_resources(client: RelyingParty, browser: Browser) -> None:
 def test_a_resource_that_is_not_the_clients(server: Server, browser: Browser, stock_api: str) -> None:
     party = server.create_client(scope=SCOPE, resources=[ORDERS_API])
     assert refused(party, browser, "openid", resource=stock_api) == "invalid_target"
-    assert refused(party, browser, "openid stock:read") == "invalid_target", "also if only the scope means it"
+    assert refused(party, browser, "openid depot:read") == "invalid_target", "also if only the scope means it"
 
 
 def test_a_scope_that_two_apis_know_needs_a_resource(server: Server, browser: Browser, person: Person) -> None:
@@ -165,7 +165,7 @@ def test_each_api_gets_a_token_of_its_own(
     assert set(first["scope"].split()) == {"orders:read", "orders:write"}, "no scope leaks to another API"
     second = client.refreshed(first["refresh_token"], resource=stock_api)
     assert audience_of(second["access_token"]) == [stock_api]
-    assert set(second["scope"].split()) == {"stock:read", "stock:write"}
+    assert set(second["scope"].split()) == {"depot:read", "depot:write"}
     both = client.refreshed(second["refresh_token"])
     assert set(audience_of(both["access_token"])) == {ORDERS_API, stock_api, client.issuer}
 
@@ -194,16 +194,16 @@ def test_a_code_cannot_be_widened_either(
 def service(server: Server, stock_api: str) -> RelyingParty:
     """A service that may use both APIs for itself."""
     return server.create_client(
-        grant_types=["client_credentials"], redirect_uris=[], scope="orders:read stock:read stock:write"
+        grant_types=["client_credentials"], redirect_uris=[], scope="orders:read depot:read depot:write"
     )
 
 
 def test_a_service_names_its_api(service: RelyingParty, stock_api: str) -> None:
     body = success_of(service.client_credentials(None, resource=stock_api))
     assert audience_of(body["access_token"]) == [stock_api]
-    assert body["scope"] == "stock:read stock:write"
-    narrowed = success_of(service.client_credentials("stock:read", resource=stock_api))
-    assert narrowed["scope"] == "stock:read"
+    assert body["scope"] == "depot:read depot:write"
+    narrowed = success_of(service.client_credentials("depot:read", resource=stock_api))
+    assert narrowed["scope"] == "depot:read"
 
 
 def test_a_service_asks_for_what_the_api_does_not_have(service: RelyingParty, stock_api: str) -> None:
@@ -213,11 +213,11 @@ def test_a_service_asks_for_what_the_api_does_not_have(service: RelyingParty, st
 
 def test_a_service_restricted_to_one_api(server: Server, stock_api: str) -> None:
     party = server.create_client(
-        grant_types=["client_credentials"], redirect_uris=[], scope="orders:read stock:read", resources=[ORDERS_API]
+        grant_types=["client_credentials"], redirect_uris=[], scope="orders:read depot:read", resources=[ORDERS_API]
     )
-    assert error_of(party.client_credentials("stock:read", resource=stock_api)) == "invalid_target"
+    assert error_of(party.client_credentials("depot:read", resource=stock_api)) == "invalid_target"
     for scope in ("orders:read", None):
         body = success_of(party.client_credentials(scope))
         assert audience_of(body["access_token"]) == [ORDERS_API]
         assert body["scope"] == "orders:read"
-    assert error_of(party.client_credentials("stock:read")) == "invalid_target"
+    assert error_of(party.client_credentials("depot:read")) == "invalid_target"
