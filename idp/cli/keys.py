@@ -1,5 +1,6 @@
 """`idp keys`: our keys and their rotation."""
 
+import re
 from typing import get_args
 
 import click
@@ -10,6 +11,7 @@ from idp.core.errors import Conflict, NotFound
 from idp.core.setting_sections import EncryptionAlgorithm, KeyAlgorithm, SigningAlgorithm
 from idp.services.keys.reseal import reseal as resealed
 
+_THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")  # RFC 7638, in base64url
 _ALGORITHMS = (*get_args(SigningAlgorithm), *get_args(EncryptionAlgorithm))
 
 
@@ -47,7 +49,15 @@ def rotate(alg: KeyAlgorithm | None, force: bool) -> None:
             click.echo(f"The {key.alg} key is {key.kid} now.")
 
 
-@keys_group.command("retire", short_help="Withdraw a key at once and destroy it.")
+class _OfOneKey(click.Command):
+    """A command whose argument is a key's name, of which one in 64 begins with a dash and is no option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        names = [arg for arg in args if _THUMBPRINT.fullmatch(arg)]
+        return super().parse_args(ctx, [*(arg for arg in args if arg not in names), "--", *names] if names else args)
+
+
+@keys_group.command("retire", cls=_OfOneKey, short_help="Withdraw a key at once and destroy it.")
 @click.argument("kid")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def retire(kid: str, yes: bool) -> None:

@@ -153,6 +153,7 @@ class TestKeys:
         assert after["retiring"] == before["active"]
         assert run("keys", "retire", before["active"], "--yes").exit_code == 0
         assert "no key" in failure(run("keys", "retire", "nonsense", "--yes"))
+        assert "no key" in failure(run("keys", "retire", "-v83ptR2glgPVbq9dIDGdVDGd0wCHNMaXAhaDPZ1A64", "--yes"))
         (inviting,) = [key["kid"] for key in ask("keys", "list") if key["alg"] == "ECDH-ES"]
         assert run("keys", "rotate", "--alg", "ECDH-ES").exit_code == 0, "nobody has to be told beforehand"
         states = {key["kid"]: key["state"] for key in ask("keys", "list") if key["alg"] == "ECDH-ES"}

@@ -127,7 +127,7 @@ def test_who_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) 
         found = amiss(provider)
         over.set()
     assert [f.check for f in found] == ["keys.answer"]
-    assert "did not answer completely within 1 s" in found[0].message
+    assert "did not answer" in found[0].message
 
 
 def test_time_is_bounded_in_all() -> None:
