@@ -39,6 +39,9 @@ def grant(request: AuthorizationRequest, gathered: Gathered, client: Client, ses
         amr=session.amr,
         claims_request=request.claims,
     )
+    if "id_token" in request.returns:
+        with registered_errors():
+            current_provider().tokens.encryption.ensure_possible(client)
     if "id_token" in request.returns and "token" not in request.returns:
         # An access token lets the client take part by itself, and a code as soon as it is redeemed.
         with transaction():

@@ -54,6 +54,14 @@ def watched_server(_special_servers: SpecialServers) -> Server:
 
 
 @pytest.fixture
+def lenient_server(_special_servers: SpecialServers) -> Server:
+    """A shared server that fetches request objects, and takes unsigned ones."""
+    return _special_servers(
+        "lenient", SQLITE, IDP_FEATURES__REQUEST_URI="true", IDP_FEATURES__UNSIGNED_REQUEST_OBJECTS="true"
+    )
+
+
+@pytest.fixture
 def two_workers(request: pytest.FixtureRequest, _special_servers: SpecialServers) -> Server:
     """A shared server of two processes."""
     return _special_servers("two_workers", _chosen(request), workers=2)

@@ -8,20 +8,16 @@ import jwt
 import pytest
 
 from idp.core.errors import Invalid
-from tests.helpers.backends import SQLITE
 from tests.helpers.relying_party import RelyingParty
 from tests.helpers.server import Server
-from tests.protocol.conftest import SpecialServers
 from tests.protocol.expectations import silently, success_of
 from tests.protocol.request_server import RequestSite, request_site
 
 
 @pytest.fixture
-def server(_special_servers: SpecialServers) -> Server:
-    """A shared server that fetches request objects, and takes unsigned ones."""
-    return _special_servers(
-        "lenient", SQLITE, IDP_FEATURES__REQUEST_URI="true", IDP_FEATURES__UNSIGNED_REQUEST_OBJECTS="true"
-    )
+def server(lenient_server: Server) -> Server:
+    """The one that takes what the tests below send."""
+    return lenient_server
 
 
 @pytest.fixture

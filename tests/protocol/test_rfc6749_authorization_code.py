@@ -4,9 +4,11 @@ import re
 import secrets
 import time
 
+import orjson
 import pytest
 
 from docs.generate.__main__ import DOCS
+from idp.core.crypto import sha256_hex
 from idp.core.setting_sections import Lifetimes
 from tests.helpers.browser import Browser, Person
 from tests.helpers.relying_party import CALLBACK, RelyingParty
@@ -170,3 +172,17 @@ def test_a_code_dies_with_what_it_rests_on(
     request, callback = relying_party.sign_in(browser, person)
     happening(server, person)
     assert error_of(relying_party.exchange(request, callback)) == "invalid_grant"
+
+
+@on_each_backend
+def test_a_code_of_the_former_version_is_redeemed(server: Server) -> None:
+    """An upgrade while people sign in: codes that were stored before `subject` was part of them."""
+    party, browser, person = server.create_client(), server.browser(), server.create_user()
+    request, callback = party.sign_in(browser, person)
+    with server.administrator.provider() as provider:
+        key = "code:" + sha256_hex(callback["code"])
+        record = orjson.loads(provider.store.get(key) or b"")
+        del record["authorization"]["subject"]
+        provider.store.put(key, orjson.dumps(record), 60)
+    tokens = success_of(party.exchange(request, callback))
+    assert party.verify_id_token(tokens["id_token"], nonce=request.nonce)["sub"] == person.id

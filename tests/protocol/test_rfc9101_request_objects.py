@@ -15,11 +15,10 @@ import pytest
 from jwcrypto import jwe, jwk
 
 from tests.conftest import StartServer
-from tests.helpers.backends import SQLITE
 from tests.helpers.browser import Browser, Callback, Page, Person
 from tests.helpers.relying_party import AuthorizationRequest, PrivateKey, RelyingParty, base64url, s256
 from tests.helpers.server import CACHE_SECONDS, Server
-from tests.protocol.conftest import IMPATIENT, SpecialServers
+from tests.protocol.conftest import IMPATIENT
 from tests.protocol.expectations import error_at_callback, error_page_of, success_of
 from tests.protocol.request_server import RequestSite, request_site
 from tests.protocol.test_several_tabs import begun_again
@@ -31,14 +30,6 @@ ELSEWHERE = "http://127.0.0.1:9/elsewhere"
 def party(server: Server) -> RelyingParty:
     """A client that signs with a key of its own."""
     return signing_client(server)
-
-
-@pytest.fixture
-def lenient_server(_special_servers: SpecialServers) -> Server:
-    """A shared server that fetches request objects, and takes unsigned ones."""
-    return _special_servers(
-        "lenient", SQLITE, IDP_FEATURES__REQUEST_URI="true", IDP_FEATURES__UNSIGNED_REQUEST_OBJECTS="true"
-    )
 
 
 @pytest.fixture
@@ -126,6 +117,17 @@ def test_what_is_inside_wins(party: RelyingParty, browser: Browser, person: Pers
     tokens = success_of(party.exchange(request, callback, redirect_uri=ELSEWHERE))
     assert tokens["scope"].split() == ["openid", "profile"]
     party.verify_id_token(tokens["id_token"], nonce="inside", access_token=tokens["access_token"])
+
+
+def test_the_order_of_a_response_type_does_not_matter(server: Server, browser: Browser, person: Person) -> None:
+    """RFC 6749 §3.1.1: also where it stands inside and outside."""
+    party = signing_client(
+        server, grant_types=["authorization_code", "implicit"], response_types=["code id_token"],
+        application_type="native",
+    )  # fmt: skip
+    token = request_object(party, response_type="id_token code", nonce="n")
+    callback = browser.callback(with_object(party, token, response_type="code id_token").url, person)
+    assert {"code", "id_token"} <= set(callback.params)
 
 
 def test_every_parameter_may_be_inside(party: RelyingParty, browser: Browser, person: Person) -> None:

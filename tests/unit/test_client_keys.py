@@ -181,3 +181,24 @@ def test_no_more_than_some_wait_for_a_site_that_does_not_answer() -> None:
         answered.set()
         assert sum(future.exception() is None for future in asked) == 3
     assert ask_for_keys(cache, "good") is not None
+
+
+def test_one_client_more_than_there_is_room_for_costs_one_its_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not all: a thousand strangers must not make everybody else's site be asked again."""
+    asked: list[str] = []
+
+    def fetch(uri: str) -> KeySet:
+        asked.append(uri)
+        return key_set({"keys": [GOOD]})
+
+    monkeypatch.setattr(published_keys, "_MAX_ENTRIES", 3)
+    cache = new_cache(fetch)
+    clients = [type("Named", (_Client,), {"client_id": f"app-{number}"})() for number in range(4)]
+    for client in clients:
+        cache.of(client)
+    assert len(asked) == 4
+    for client in reversed(clients[1:]):
+        cache.of(client)
+    assert len(asked) == 4, "those that came later are known still"
+    cache.of(clients[0])
+    assert len(asked) == 5

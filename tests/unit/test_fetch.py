@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from idp.core.errors import Unavailable
 from idp.core.fetch import Fetcher, FetchError
 from idp.core.setting_sections import Fetch
+from idp.identity.clients.logos import fetch_logo
 from tests.helpers.certificates import loopback_certificate
 from tests.helpers.json_server import DOCUMENT, Web, json_server
 
@@ -127,3 +129,14 @@ class TestCertificates:
 
     def test_by_address(self, secure: Web) -> None:
         assert secure.fetcher().get_json(secure.url("/keys", host="127.0.0.1")) == DOCUMENT
+
+
+def test_only_so_many_wait_for_documents_at_a_time(plain: Web) -> None:
+    """The next is told to come again, and a logo is done without."""
+    fetcher = plain.fetcher(at_once=1)
+    with fetcher.patience():
+        with pytest.raises(Unavailable):
+            fetcher.get_json(plain.url("/keys"))
+        assert "too many" in (fetch_logo(plain.url("/keys"), fetcher).problem or "")
+    assert plain.asked == []
+    assert fetcher.get_json(plain.url("/keys")) == DOCUMENT

@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy import Connection, delete, insert, select
 
 from idp.core.clock import now
-from idp.core.errors import Invalid
+from idp.core.errors import Invalid, Unavailable
 from idp.core.fetch import Fetcher, FetchError
 from idp.core.images import recognize
 from idp.storage.db import reading
@@ -48,7 +48,7 @@ def fetch_logo(uri: str | None, fetcher: Fetcher | None) -> LogoFetch:
     try:
         content = fetcher.get_image(uri, MAX_BYTES)
         media_type = recognize(content).media_type
-    except (FetchError, Invalid) as error:
+    except (FetchError, Invalid, Unavailable) as error:
         log.warning("logo could not be fetched", uri=uri, reason=str(error))
         return LogoFetch(uri, problem=str(error))
     return LogoFetch(uri, Logo(media_type, hashlib.sha256(content).hexdigest(), content))

@@ -51,9 +51,8 @@ def _apply(draft: Draft, inside: request_object.RequestObject) -> None:
     """OpenID Connect Core §6.1: what is inside wins over what is outside. RFC 9101 §6.3, for requests that are not
     OpenID Connect as they came, and for clients that have to sign: only what is inside counts."""
     outside = draft.params
-    if inside.params.get("response_type", "").split() != outside.get("response_type", "").split() and (
-        "response_type" in inside.params and "response_type" in outside
-    ):
+    said = [set(params["response_type"].split()) for params in (inside.params, outside) if "response_type" in params]
+    if len(said) == 2 and said[0] != said[1]:
         raise InvalidRequestObject("response_type in the request object differs from the one beside it")
     is_openid = "openid" in outside.get("scope", "").split()
     if is_openid and not draft.client.metadata.require_signed_request_object:
