@@ -56,8 +56,17 @@ class Event(StrEnum):
     CODE_REUSED = "code:reuse_detected"
     """An authorization code was presented again; what it had yielded is revoked."""
 
+    REGISTRATION_STARTED = "registration:started"
+    """A person began to register themselves (`attempt` names this one)."""
+    PASSWORD_RESET_REQUESTED = "password_reset:requested"
+    """A new password was asked for, for an account that was forgotten (`attempt` names this one)."""
+    PASSWORD_RESET_COMPLETED = "password_reset:completed"
+    """A person reset their forgotten password (`attempt` as when they asked)."""
+
     USER_CREATED = "user:created"
     """A user was created."""
+    USER_REGISTERED = "user:registered"
+    """A person completed their registration (`attempt` as when they began) and has an account now."""
     USER_UPDATED = "user:updated"
     """Claims, e-mail address or verification of a user changed."""
     USER_DEACTIVATED = "user:deactivated"
