@@ -31,6 +31,7 @@ from idp.identity.clients.resource_servers import ResourceServers
 from idp.identity.clients.self_registration import SelfRegistration
 from idp.identity.clients.software_statements import SoftwareStatements
 from idp.identity.consents.consents import Consents
+from idp.identity.consents.terms import TermsAcceptances
 from idp.identity.credentials.passwords import Passwords
 from idp.identity.credentials.totp import Totp
 from idp.identity.directory.subjects import Subjects
@@ -156,6 +157,7 @@ def build_provider(settings: Settings) -> Provider:
         ),
         resource_servers=resource_servers,
         consents=Consents(audit),
+        terms=TermsAcceptances(audit),
         sessions=sessions,
         outbox=outbox,
         courier=Courier(outbox, audit, {LOGOUT_MESSAGE: back_channel.prepare}),

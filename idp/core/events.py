@@ -40,6 +40,8 @@ class Event(StrEnum):
     """A user declined on the consent page."""
     CONSENT_REVOKED = "consent:revoked"
     """A consent was withdrawn, and the tokens that rested on it with it."""
+    TERMS_ACCEPTED = "terms:accepted"
+    """A person accepted a `version` of the terms or of the privacy notice (`document`)."""
 
     CLIENT_AUTHENTICATION_FAILED = "client_authentication:failed"
     """A client could not prove who it is (`method`, `reason`)."""

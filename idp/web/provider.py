@@ -20,6 +20,7 @@ from idp.identity.clients.resource_servers import ResourceServers
 from idp.identity.clients.self_registration import SelfRegistration
 from idp.identity.clients.software_statements import SoftwareStatements
 from idp.identity.consents.consents import Consents
+from idp.identity.consents.terms import TermsAcceptances
 from idp.identity.credentials.passwords import Passwords
 from idp.identity.credentials.totp import Totp
 from idp.identity.directory.subjects import Subjects
@@ -65,6 +66,7 @@ class Provider:
     software_statements: SoftwareStatements
     resource_servers: ResourceServers
     consents: Consents
+    terms: TermsAcceptances
     sessions: Sessions
     outbox: Outbox
     courier: Courier

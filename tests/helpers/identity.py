@@ -18,6 +18,7 @@ from idp.core.setting_sections import PasswordSettings
 from idp.core.settings import Settings
 from idp.identity.access.roles import Roles
 from idp.identity.consents.consents import Consents
+from idp.identity.consents.terms import TermsAcceptances
 from idp.identity.credentials.passwords import Passwords
 from idp.identity.credentials.totp import Totp
 from idp.identity.directory.users import User, Users
@@ -48,6 +49,7 @@ class House:
     roles: Roles
     consents: Consents
     sessions: Sessions
+    terms: TermsAcceptances
 
     def person(self, email: str = "alice@example.com", **claims: Any) -> User:
         """A user to do things to."""
@@ -137,6 +139,7 @@ def open_house(backend: Backend, **overrides: Any) -> Iterator[House]:
                 Roles(audit),
                 Consents(audit),
                 Sessions(settings, audit, Outbox()),
+                TermsAcceptances(audit),
             )
         finally:
             empty_tables()

@@ -257,6 +257,8 @@ def test_nothing_is_lost_on_the_way_up(populated: Engine) -> None:
     with populated.connect() as connection:
         assert connection.execute(text("SELECT subject FROM token_families")).scalars().all() == ["ada"]
         assert not connection.execute(text("SELECT is_self_registered FROM clients")).scalar_one()
+        history = connection.execute(text("SELECT user_id, client_id, action FROM consent_records")).all()
+        assert [tuple(row) for row in history] == [("ada", "shop", "granted")]
         with pytest.raises(IntegrityError):
             connection.execute(text("UPDATE client_secrets SET client_id = 'nobody'"))
     with populated.begin() as connection:

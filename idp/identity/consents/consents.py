@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select, updat
 from idp.core.clock import now
 from idp.core.errors import NotFound
 from idp.core.events import Event
+from idp.identity.consents.records import ConsentRecord, consent_history, record_decision
 from idp.identity.families import revoke_families
 from idp.identity.locks import lock_user
 from idp.services.audit import AuditTrail
@@ -101,6 +102,16 @@ class Consents:
                         user_id=user_id, client_id=client_id, granted_at=at, updated_at=at, **values
                     )
                 )
+            record_decision(
+                connection,
+                user_id,
+                client_id,
+                "granted",
+                scopes=added["scopes"],
+                resources=added["resources"],
+                claims=added["claims"],
+                declined=refused,
+            )
             self._audit.record(
                 Event.CONSENT_GRANTED,
                 user_id=user_id,
@@ -132,16 +143,31 @@ class Consents:
             removed = connection.execute(
                 delete(ConsentRow)
                 .where(ConsentRow.user_id == user_id, ConsentRow.client_id == client_id)
-                .returning(ConsentRow.id)
+                .returning(ConsentRow.scopes, ConsentRow.resources, ConsentRow.claims)
                 .execution_options(synchronize_session=False)
             ).first()
             if removed is None:
                 return False
+            record_decision(
+                connection,
+                user_id,
+                client_id,
+                "withdrawn",
+                scopes=removed.scopes,
+                resources=removed.resources,
+                claims=removed.claims,
+                actor=actor,
+            )
             families = revoke_families(connection, "consent_revoked", *of_the_pair)
             self._audit.record(
                 Event.CONSENT_REVOKED, actor=actor, user_id=user_id, client_id=client_id, families=families
             )
             return True
+
+    @staticmethod
+    def history(user_id: str) -> Sequence[ConsentRecord]:
+        """What the user ever allowed and withdrew, the latest first; clients that are gone included."""
+        return consent_history(user_id)
 
     @staticmethod
     def covers(

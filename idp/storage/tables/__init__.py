@@ -3,7 +3,7 @@
 from idp.storage.tables.access import Role, RoleAssignment
 from idp.storage.tables.audit import AuditEvent
 from idp.storage.tables.clients import ClientLogo, ClientRow, ClientSecret, InitialAccessToken, ResourceServerRow
-from idp.storage.tables.consents import ConsentRow
+from idp.storage.tables.consents import ConsentRecord, ConsentRow, TermsAcceptance
 from idp.storage.tables.credentials import PasswordCredential, TotpCredential
 from idp.storage.tables.ephemeral import EphemeralEntry
 from idp.storage.tables.keys import SigningKeyRow
@@ -20,6 +20,7 @@ __all__ = [
     "ClientRow",
     "ClientSecret",
     "ConfigurationVersion",
+    "ConsentRecord",
     "ConsentRow",
     "EphemeralEntry",
     "InitialAccessToken",
@@ -32,6 +33,7 @@ __all__ = [
     "SessionParticipant",
     "SessionRow",
     "SigningKeyRow",
+    "TermsAcceptance",
     "ThrottleRow",
     "TokenFamily",
     "TotpCredential",
