@@ -104,8 +104,12 @@ class PasswordSettings(Section):
 
     minimum_length: int = Field(15, ge=8, le=64)
     """Fewest characters (Unicode code points) of a new password."""
+    minimum_length_with_mfa: int = Field(12, ge=8, le=64)
+    """The same for people who never get in without a second factor; the smaller of the two counts for them."""
     maximum_length: int = Field(256, ge=64, le=1024)
     """Most characters of a new password."""
+    minimum_score: int = Field(0, ge=0, le=4)
+    """How hard to guess a new password must be, by zxcvbn's measure: 3 is ten billion guesses. 0: advice only."""
     argon2_memory_kib: int = Field(19456, ge=8)
     """Argon2id memory, in KiB; a change rehashes passwords at sign-in."""
     argon2_iterations: int = Field(2, ge=1)

@@ -8,6 +8,8 @@ from types import MappingProxyType
 
 from flask_babel import LazyString, gettext, lazy_gettext, ngettext
 
+from idp.identity.credentials.password_policy import Violation
+
 # ---- scopes (OpenID Connect Core §5.4, §11) --------------------------------------------------------------
 
 SCOPE_DESCRIPTIONS: Mapping[str, LazyString] = MappingProxyType({
@@ -114,3 +116,66 @@ def too_many_unfinished(retry_after: int) -> str:
             -(-retry_after // 60),
         )
     )
+
+
+# ---- choosing a password ---------------------------------------------------------------------------------
+
+_PASSWORD_PROBLEMS: Mapping[str, LazyString] = MappingProxyType({
+    "too_short": lazy_gettext("Password must be %(minimum)d characters or more"),
+    "too_long": lazy_gettext("Password must be %(maximum)d characters or fewer"),
+    "invalid_characters": lazy_gettext("Password contains a character that cannot be used. Type another one instead."),
+    "common": lazy_gettext("This password is among the first that attackers try. Choose another one."),
+    "repetitive": lazy_gettext("Password must not repeat a few characters over and over"),
+    "sequence": lazy_gettext("Password must not follow the alphabet, the digits or the keyboard"),
+    "context": lazy_gettext("Password must not be made of your name, your address or the name of this service"),
+    "guessable": lazy_gettext("This password is too easy to guess. Add another word or two."),
+    "breached": lazy_gettext(
+        "This password is known from a data breach. Choose another one, and change it wherever else you use it."
+    ),
+    "reused": lazy_gettext("You have used this password here before. Choose another one."),
+})  # fmt: skip
+
+_PASSWORD_WARNINGS: Mapping[str, LazyString] = MappingProxyType({
+    "keyboard_row": lazy_gettext("A row of keys is easy to guess."),
+    "keyboard_pattern": lazy_gettext("Short patterns on the keyboard are easy to guess."),
+    "repeated_character": lazy_gettext("Repeats like “aaa” are easy to guess."),
+    "repeated_unit": lazy_gettext("Repeats like “abcabcabc” are hardly harder to guess than “abc”."),
+    "common": lazy_gettext("Many people use this password."),
+    "like_a_common_one": lazy_gettext("This is much like a password that many people use."),
+    "sequence": lazy_gettext("Sequences like “abc” or “6543” are easy to guess."),
+    "recent_year": lazy_gettext("Recent years are easy to guess."),
+    "single_word": lazy_gettext("A word by itself is easy to guess."),
+    "date": lazy_gettext("Dates are often easy to guess."),
+    "name": lazy_gettext("Names are easy to guess."),
+})  # fmt: skip
+
+_PASSWORD_SUGGESTIONS: Mapping[str, LazyString] = MappingProxyType({
+    "use_a_few_words": lazy_gettext("Use several words that do not belong together."),
+    "no_need_for_symbols": lazy_gettext("Symbols, digits and capital letters are not needed."),
+    "add_another_word": lazy_gettext("Add another word or two, uncommon ones best."),
+    "capitals_help_little": lazy_gettext("Capital letters hardly help."),
+    "all_capitals_help_little": lazy_gettext("All capital letters are hardly harder to guess than all small ones."),
+    "reversed_words_help_little": lazy_gettext("Words spelled backwards are hardly harder to guess."),
+    "substitutions_help_little": lazy_gettext("Replacing letters in well-known ways, like “@” for “a”, hardly helps."),
+    "longer_keyboard_pattern": lazy_gettext("Use a longer pattern on the keyboard, with more turns."),
+    "avoid_repeats": lazy_gettext("Avoid repeated words and characters."),
+    "avoid_sequences": lazy_gettext("Avoid sequences."),
+    "avoid_recent_years": lazy_gettext("Avoid recent years."),
+    "avoid_your_years": lazy_gettext("Avoid years that have to do with you."),
+    "avoid_your_dates": lazy_gettext("Avoid dates and years that have to do with you."),
+})  # fmt: skip
+
+
+def password_problem(violation: Violation) -> str:
+    """The sentence for a rule that a new password breaks."""
+    return str(_PASSWORD_PROBLEMS[violation.code]) % violation.params
+
+
+def password_warning(warning: str) -> str:
+    """The sentence for what `password_strength` found weak about a password."""
+    return str(_PASSWORD_WARNINGS[warning])
+
+
+def password_suggestion(suggestion: str) -> str:
+    """The sentence for what `password_strength` suggests."""
+    return str(_PASSWORD_SUGGESTIONS[suggestion])

@@ -14,9 +14,10 @@ from typing import Final
 
 from idp.core.errors import Invalid
 from idp.core.setting_sections import PasswordSettings
+from idp.identity.credentials.password_normalization import LONGEST_INPUT, normalize
+from idp.identity.credentials.password_strength import feedback
 
-LONGEST_INPUT: Final = 4096
-"""Code points before normalization. Beyond this nothing is computed: normalizing can be made slow."""
+__all__ = ["LONGEST_INPUT", "Violation", "check", "common_passwords", "minimum_length", "normalize"]
 
 _FEWEST_DISTINCT = 4
 _LONGEST_UNIT = 8
@@ -36,6 +37,10 @@ _MEANINGS: Final = {
     "sequence": "it follows the alphabet, the digits or the keyboard",
     # The word itself is not said: it is a piece of the password.
     "context": "it contains the name or address of the user, or the name of this service, and little else",
+    "guessable": "it is too easy to guess",
+    # The two that are found out elsewhere: by a question to a service, and to the database.
+    "breached": "it is among the passwords that data breaches brought to light",
+    "reused": "it was the user's password before",
 }
 _WALKS: Final = (
     "abcdefghijklmnopqrstuvwxyz",
@@ -55,7 +60,7 @@ class Violation:
     """A rule that a password breaks; `params` fill the message that the page shows for `code`.
 
     Codes: `too_short` (minimum), `too_long` (maximum), `invalid_characters`, `common`, `repetitive`,
-    `sequence`, `context` (word).
+    `sequence`, `context` (word), `guessable`, `breached`, `reused`.
     """
 
     code: str
@@ -67,23 +72,22 @@ class Violation:
         return _MEANINGS[self.code].format_map(self.params)
 
 
-def normalize(password: str) -> str:
-    """The password in NFC, so that it is the same from every keyboard (NIST SP 800-63B §3.1.1.2).
-
-    Raises Invalid for what no keyboard types: NUL, lone surrogates, more than 4096 characters.
-    """
-    if len(password) > LONGEST_INPUT:
-        raise Invalid("the password is too long", "password")
-    if "\0" in password or any("\ud800" <= character <= "\udfff" for character in password):
-        raise Invalid("the password contains a character that cannot be used", "password")
-    return unicodedata.normalize("NFC", password)
+def minimum_length(settings: PasswordSettings, *, with_mfa: bool = False) -> int:
+    """Fewest code points of a new password; fewer if it opens nothing without a second factor (`with_mfa`)."""
+    if with_mfa:
+        return min(settings.minimum_length, settings.minimum_length_with_mfa)
+    return settings.minimum_length
 
 
-def check(password: str, settings: PasswordSettings, context_words: Iterable[str] = ()) -> list[Violation]:
+def check(
+    password: str, settings: PasswordSettings, context_words: Iterable[str] = (), *, with_mfa: bool = False
+) -> list[Violation]:
     """The rules that `password` breaks; empty if it may be used. Lengths are in code points.
 
     `context_words` are what an attacker knows of the person and the place: name, address, product name.
+    `with_mfa` says that this person is never signed in by the password alone.
     """
+    words = tuple(context_words)
     if len(password) > LONGEST_INPUT:
         return [Violation("too_long", {"maximum": settings.maximum_length})]
     try:
@@ -93,8 +97,9 @@ def check(password: str, settings: PasswordSettings, context_words: Iterable[str
     if len(text) > settings.maximum_length:
         return [Violation("too_long", {"maximum": settings.maximum_length})]
     violations = []
-    if len(text) < settings.minimum_length:
-        violations.append(Violation("too_short", {"minimum": settings.minimum_length}))
+    shortest = minimum_length(settings, with_mfa=with_mfa)
+    if len(text) < shortest:
+        violations.append(Violation("too_short", {"minimum": shortest}))
     folded = unicodedata.normalize("NFKC", text).casefold()
     if _is_common(folded):
         violations.append(Violation("common"))
@@ -102,9 +107,11 @@ def check(password: str, settings: PasswordSettings, context_words: Iterable[str
         violations.append(Violation("repetitive"))
     elif _is_sequence(folded):
         violations.append(Violation("sequence"))
-    word = _context_word(folded, context_words)
+    word = _context_word(folded, words)
     if word is not None:
         violations.append(Violation("context", {"word": word}))
+    if not violations and feedback(text, words).score < settings.minimum_score:
+        violations.append(Violation("guessable"))
     return violations
 
 
