@@ -13,6 +13,8 @@ from idp.engine.interaction import Interactions
 from idp.engine.lifecycle import Lifecycle
 from idp.engine.lifecycle.retention import Retention
 from idp.engine.logout import BackChannelLogout
+from idp.engine.mail import MAIL_MESSAGE, MailRoom
+from idp.engine.notices import Notices
 from idp.engine.tokens import (
     AccessTokens,
     AuthorizationCodes,
@@ -32,6 +34,7 @@ from idp.identity.clients.self_registration import SelfRegistration
 from idp.identity.clients.software_statements import SoftwareStatements
 from idp.identity.consents.consents import Consents
 from idp.identity.consents.terms import TermsAcceptances
+from idp.identity.credentials.mailed_proofs import MailedProofs
 from idp.identity.credentials.passwords import Passwords
 from idp.identity.credentials.totp import Totp
 from idp.identity.directory.subjects import Subjects
@@ -44,7 +47,8 @@ from idp.services.keys.keyset import Keyset
 from idp.services.keys.rotation import Rotation
 from idp.services.limits.pending import Pending
 from idp.services.limits.throttle import Throttle
-from idp.services.outbox import Courier, Outbox
+from idp.services.notify.mailer import Mailer
+from idp.services.outbox import Channel, Courier, Outbox
 from idp.signin import routes as signin_routes
 from idp.storage.db import database_url, db, engine_options, prepare_engine
 from idp.storage.ephemeral import EphemeralStore, SqlStore, open_store
@@ -110,7 +114,9 @@ def build_provider(settings: Settings) -> Provider:
     keyset = Keyset(settings, sealer, audit)
     users = Users(audit)
     passwords = Passwords(settings.passwords, secrets, audit)
+    proofs = MailedProofs(secrets)
     outbox = Outbox()
+    mail = MailRoom(settings, sealer, outbox, Mailer(settings))
     sessions = Sessions(settings, audit, outbox)
     fetcher = Fetcher(settings.fetch, allow_loopback=not settings.is_production)
     client_keys = ClientKeys(fetcher, settings.lifetimes.client_keys)
@@ -147,6 +153,7 @@ def build_provider(settings: Settings) -> Provider:
         subjects=Subjects(),
         passwords=passwords,
         totp=Totp(sealer, audit),
+        proofs=proofs,
         roles=Roles(audit),
         clients=clients,
         client_keys=client_keys,
@@ -160,12 +167,23 @@ def build_provider(settings: Settings) -> Provider:
         terms=TermsAcceptances(audit),
         sessions=sessions,
         outbox=outbox,
-        courier=Courier(outbox, audit, {LOGOUT_MESSAGE: back_channel.prepare}),
+        mail=mail,
+        notices=Notices(users, mail),
+        courier=Courier(outbox, audit, _channels(back_channel, mail)),
         interactions=Interactions(store, pending, settings.lifetimes),
         tokens=_tokens(settings, secrets, keyset, resource_servers, store, durable, encryption),
         lifecycle=Lifecycle(users, passwords, sessions, throttle),
-        retention=Retention(settings.retention, sessions, throttle, audit, outbox, (store, durable), registration),
+        retention=Retention(
+            settings.retention, sessions, throttle, audit, outbox, (store, durable), registration, proofs
+        ),
     )
+
+
+def _channels(back_channel: BackChannelLogout, mail: MailRoom) -> dict[str, Channel]:
+    return {
+        LOGOUT_MESSAGE: Channel(back_channel.prepare, to_clients=True),
+        MAIL_MESSAGE: Channel(mail.prepare, forgets=not mail.has_mailbox),
+    }
 
 
 def _tokens(

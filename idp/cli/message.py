@@ -1,28 +1,35 @@
-"""`idp message`: what clients are told, and what could not be told."""
+"""`idp message`: what clients and people are told, and what could not be told."""
+
+from dataclasses import replace
 
 import click
 
 from idp.cli.application import running_provider
 from idp.cli.output import json_option, print_json, print_table
+from idp.engine.mail import MAIL_MESSAGE
 from idp.services.outbox.outbox import STATES
 
 
 @click.group("message")
 def message_group() -> None:
-    """See messages to clients, such as logout tokens."""
+    """See messages: logout tokens to clients, mail to people. What a mail says is not shown."""
 
 
 @message_group.command("list")
 @click.option("--state", type=click.Choice(STATES), help="Only messages in this state.")
 @click.option("--client", "client_id", help="Only messages to the client of this client_id.")
+@click.option("--to", "address", help="Only mail to this address.")
+@click.option("--kind", help="Only messages of this kind: mail, or backchannel_logout.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000), help="How many messages.")
 @json_option
-def list_messages(state: str | None, client_id: str | None, limit: int, as_json: bool) -> None:
+def list_messages(
+    state: str | None, client_id: str | None, address: str | None, kind: str | None, limit: int, as_json: bool
+) -> None:
     """List messages, the newest first."""
     with running_provider() as provider:
-        messages = provider.outbox.list(limit, state, client_id)
+        messages = provider.outbox.list(limit, state, client_id or address, kind)
     if as_json:
-        print_json(messages)
+        print_json([replace(message, payload={}) if message.kind == MAIL_MESSAGE else message for message in messages])
         return
     print_table(
         ("ID", "KIND", "TO", "STATE", "ATTEMPTS", "NEXT", "LAST ERROR"),

@@ -48,9 +48,10 @@ def install_headers(
             headers.add("Cache-Control", "no-store")
         if headers.get("Content-Type", "").startswith("text/html"):
             may_be_framed = "may_be_framed" in g
-            headers["Content-Security-Policy"] = content_security_policy(
+            policy = content_security_policy(
                 g.get("csp_nonce"), g.get("frame_sources", ()), may_be_framed=may_be_framed
             )
+            headers.setdefault("Content-Security-Policy", policy)
             if not may_be_framed:
                 headers.setdefault("X-Frame-Options", "DENY")
             headers.setdefault("Cross-Origin-Opener-Policy", "same-origin-allow-popups")

@@ -11,6 +11,8 @@ from idp.core.settings import Settings
 from idp.engine.interaction import Interactions
 from idp.engine.lifecycle import Lifecycle
 from idp.engine.lifecycle.retention import Retention
+from idp.engine.mail import MailRoom
+from idp.engine.notices import Notices
 from idp.engine.tokens import Tokens
 from idp.identity.access.roles import Roles
 from idp.identity.clients.initial_access import InitialAccessTokens
@@ -21,6 +23,7 @@ from idp.identity.clients.self_registration import SelfRegistration
 from idp.identity.clients.software_statements import SoftwareStatements
 from idp.identity.consents.consents import Consents
 from idp.identity.consents.terms import TermsAcceptances
+from idp.identity.credentials.mailed_proofs import MailedProofs
 from idp.identity.credentials.passwords import Passwords
 from idp.identity.credentials.totp import Totp
 from idp.identity.directory.subjects import Subjects
@@ -58,6 +61,7 @@ class Provider:
     subjects: Subjects
     passwords: Passwords
     totp: Totp
+    proofs: MailedProofs
     roles: Roles
     clients: ClientRegistry
     client_keys: ClientKeys
@@ -69,6 +73,8 @@ class Provider:
     terms: TermsAcceptances
     sessions: Sessions
     outbox: Outbox
+    mail: MailRoom
+    notices: Notices
     courier: Courier
     interactions: Interactions
     tokens: Tokens

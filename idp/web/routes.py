@@ -13,6 +13,7 @@ from idp.storage.migrate import is_current
 from idp.web.client_logos import client_logo
 from idp.web.home import home
 from idp.web.locale import remember_choice
+from idp.web.mailbox import mail_as_html, mailbox, one_mail
 from idp.web.pages import is_local_path
 from idp.web.provider import current_provider
 
@@ -23,6 +24,9 @@ DEGRADED = "degraded"
 blueprint = Blueprint("web", __name__)
 blueprint.add_url_rule("/", "home", home)
 blueprint.add_url_rule("/client-logos/<digest>", "client_logo", client_logo)
+blueprint.add_url_rule("/dev/mail", "mailbox", mailbox)
+blueprint.add_url_rule("/dev/mail/<mail_id>", "one_mail", one_mail)
+blueprint.add_url_rule("/dev/mail/<mail_id>/html", "mail_as_html", mail_as_html)
 
 
 @blueprint.get("/language/<code>")

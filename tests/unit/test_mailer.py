@@ -12,7 +12,7 @@ import pytest
 
 from idp.core.errors import ConfigurationError, Invalid, Unavailable
 from idp.core.settings import Settings
-from idp.services.notify.mailer import Mailer, SmtpServer, parse_smtp_url
+from idp.services.notify.mailer import Mailer, MailRefused, SmtpServer, parse_smtp_url
 
 
 class Conversation(socketserver.StreamRequestHandler):
@@ -143,8 +143,8 @@ def test_a_password_does_not_travel_in_clear(server: Server, monkeypatch: Any) -
     assert not any(line.startswith("AUTH") for line in server.lines)
 
 
-def test_refusals_and_absence_are_unavailability(server: Server) -> None:
-    with pytest.raises(Unavailable, match="no such user"):
+def test_a_refusal_is_final_and_absence_is_not(server: Server) -> None:
+    with pytest.raises(MailRefused, match="550 no such user"):
         mailer(f"smtp://127.0.0.1:{server.port}").send("refused@example.com", "Hello", "text")
     with running() as gone:
         port = gone.port

@@ -12,7 +12,7 @@ import time_machine
 from idp.core.clock import now
 from idp.core.errors import NotFound, Unavailable
 from idp.core.events import Event
-from idp.services.outbox import Courier, Dropped, Message, NotDelivered, Outbox
+from idp.services.outbox import Channel, Courier, Dropped, Message, NotDelivered, Outbox
 from idp.services.outbox.courier import MOST_AT_ONCE
 from idp.services.outbox.outbox import BACKOFF, LEASE, MOST_FOR_ONE, MOST_REFUSALS
 from idp.storage.db import transaction
@@ -32,7 +32,7 @@ def at(moment: datetime) -> time_machine.travel:
 
 
 def courier(house: House, outbox: Outbox, send: Callable[[Message], None]) -> Courier:
-    return Courier(outbox, house.audit, {KIND: lambda message: lambda: send(message)})
+    return Courier(outbox, house.audit, {KIND: Channel(lambda message: lambda: send(message), to_clients=True)})
 
 
 def fails(*, is_refusal: bool) -> Callable[[Message], None]:
@@ -115,7 +115,7 @@ def test_a_fault_of_ours_holds_up_no_other_message(house: House, outbox: Outbox)
 
     outbox.put(KIND, [(name, {}) for name in ("dropped", "unprepared", "unsent", "fine")])
     outbox.put("of another release", [("later", {})])
-    counts = Courier(outbox, house.audit, {KIND: prepare}).deliver()
+    counts = Courier(outbox, house.audit, {KIND: Channel(prepare, to_clients=True)}).deliver()
     assert counts == {"dropped": 1, "postponed": 3, "delivered": 1}
     states = {message.recipient: message.state for message in outbox.list(10)}
     assert states["fine"] == "delivered"
@@ -128,7 +128,7 @@ def test_when_the_database_is_away_no_attempt_counts(house: House, outbox: Outbo
     outbox.put(KIND, [("ann", {}), ("bob", {})])
     for _ in range(2):
         with pytest.raises(Unavailable):
-            Courier(outbox, house.audit, {KIND: prepare}).deliver()
+            Courier(outbox, house.audit, {KIND: Channel(prepare, to_clients=True)}).deliver()
         assert [(m.state, m.attempts, m.last_error) for m in outbox.list(10)] == [("waiting", 0, None)] * 2
     assert courier(house, outbox, lambda _message: None).deliver() == {"delivered": 2}, "nobody has to wait for a lease"
 
@@ -143,7 +143,7 @@ def test_what_cannot_even_be_given_back_waits_for_its_lease(
     with at(START):
         outbox.put(KIND, [("ann", {})])
         with pytest.raises(Unavailable, match="database"):
-            Courier(outbox, house.audit, {KIND: away}).deliver()
+            Courier(outbox, house.audit, {KIND: Channel(away, to_clients=True)}).deliver()
     assert only(outbox).next_attempt_at == START + LEASE
 
 

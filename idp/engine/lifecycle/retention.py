@@ -8,6 +8,7 @@ from sqlalchemy import Table
 
 from idp.core.setting_sections import Retention as RetentionSettings
 from idp.identity.clients.self_registration import SelfRegistration
+from idp.identity.credentials.mailed_proofs import MailedProofs
 from idp.identity.sessions.sessions import Sessions
 from idp.services.audit import AuditTrail
 from idp.services.limits.throttle import Throttle
@@ -31,6 +32,7 @@ class Retention:
         outbox: Outbox,
         stores: Iterable[EphemeralStore],
         registration: SelfRegistration | None = None,
+        proofs: MailedProofs | None = None,
     ) -> None:
         self._settings = settings
         self._sessions = sessions
@@ -38,6 +40,7 @@ class Retention:
         self._audit = audit
         self._outbox = outbox
         self._registration = registration
+        self._proofs = proofs
         self._stores = tuple(stores)
 
     def tasks(self, at: datetime) -> dict[str, Callable[[], int]]:
@@ -56,6 +59,8 @@ class Retention:
         if registration := self._registration:
             tasks["unused clients"] = lambda: registration.delete_unused(at)
             tasks["initial access tokens"] = lambda: registration.purge_initial_access(at)
+        if proofs := self._proofs:
+            tasks["mailed codes and links"] = proofs.purge
         if settings.audit_days:
             tasks["audit events"] = lambda: self._audit.purge(at - timedelta(days=settings.audit_days))
         return tasks

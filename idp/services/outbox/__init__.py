@@ -1,6 +1,6 @@
 """The outbox: what was decided is told to others, at least once, however long they are away."""
 
-from idp.services.outbox.courier import Courier, Dropped, NotDelivered
+from idp.services.outbox.courier import Channel, Courier, Dropped, NotDelivered
 from idp.services.outbox.outbox import Message, Outbox
 
-__all__ = ["Courier", "Dropped", "Message", "NotDelivered", "Outbox"]
+__all__ = ["Channel", "Courier", "Dropped", "Message", "NotDelivered", "Outbox"]

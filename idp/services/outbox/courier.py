@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import structlog
@@ -43,13 +44,24 @@ Handler: TypeAlias = Callable[[Message], Send]
 take its time in a thread without one. Raises Dropped or NotDelivered, and Unavailable if the database is away."""
 
 
-class Courier:
-    """Takes messages out of the outbox and hands each to the handler of its kind."""
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """How messages of one kind travel."""
 
-    def __init__(self, outbox: Outbox, audit: AuditTrail, handlers: Mapping[str, Handler]) -> None:
+    prepare: Handler
+    to_clients: bool = False
+    """The recipient is a client, and not a person's address."""
+    forgets: bool = False
+    """What was said is not kept once it has arrived: mail carries codes and links."""
+
+
+class Courier:
+    """Takes messages out of the outbox and hands each to the channel of its kind."""
+
+    def __init__(self, outbox: Outbox, audit: AuditTrail, channels: Mapping[str, Channel]) -> None:
         self._outbox = outbox
         self._audit = audit
-        self._handlers = dict(handlers)
+        self._channels = dict(channels)
         self._failing: set[str] = set()  # the recipients whose last message did not arrive
 
     def deliver(self, is_over: Callable[[], bool] = lambda: False) -> dict[str, int]:
@@ -91,7 +103,7 @@ class Courier:
         """What is to be sent; what cannot be made ready is settled and counted at once. Raises Unavailable."""
         for number, message in enumerate(claimed):
             try:
-                send = self._handlers[message.kind](message)
+                send = self._channels[message.kind].prepare(message)
             except Unavailable:
                 # Our own trouble, and no attempt. If not even that can be written, the attempt counts.
                 with suppress(Unavailable):
@@ -103,11 +115,13 @@ class Courier:
                 yield message, send
 
     def _settle(self, message: Message, error: BaseException | None) -> str:
+        channel = self._channels.get(message.kind)
+        forgets = channel is not None and channel.forgets
         if error is None:
-            self._outbox.delivered(message)
+            self._outbox.delivered(message, forget=forgets)
             return "delivered"
         if isinstance(error, Dropped):
-            self._outbox.dropped(message, str(error))
+            self._outbox.dropped(message, str(error), forget=forgets)
             return "dropped"
         if not isinstance(error, IdpError):
             # A fault of ours must not keep the other messages from being delivered, nor be forgotten.
@@ -119,7 +133,8 @@ class Courier:
         self._audit.record(
             Event.MESSAGE_FAILED,
             actor="system",
-            client_id=message.recipient,
+            user_id=message.user_id,
+            client_id=message.recipient if channel is None or channel.to_clients else None,
             kind=message.kind,
             message=message.id,
             reason=reason[:200],

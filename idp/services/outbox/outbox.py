@@ -38,6 +38,7 @@ class Message:
     id: str
     kind: str
     recipient: str
+    user_id: str | None
     payload: dict[str, Any]
     state: str
     attempts: int
@@ -60,6 +61,26 @@ class Outbox:
             connection.execute(
                 insert(_table),
                 [{**common, "id": new_id(), "recipient": who, "payload": payload} for who, payload in recipients],
+            )
+
+    def put_for(
+        self, kind: str, recipient: str, payload: dict[str, Any], *, message_id: str, user_id: str | None
+    ) -> None:
+        """Write one message that has an identifier already, in the open transaction."""
+        at = now()
+        with transaction() as connection:
+            connection.execute(
+                insert(_table).values(
+                    id=message_id,
+                    kind=kind,
+                    recipient=recipient,
+                    user_id=user_id,
+                    payload=payload,
+                    state="waiting",
+                    attempts=0,
+                    created_at=at,
+                    next_attempt_at=at,
+                )
             )
 
     def claim(self, limit: int, busy: Collection[str] = ()) -> list[Message]:
@@ -85,13 +106,13 @@ class Outbox:
         with transaction() as connection:
             connection.execute(update(_table).where(*claimed).values(next_attempt_at=now(), attempts=_c.attempts - 1))
 
-    def delivered(self, message: Message) -> None:
-        """It arrived."""
-        self._settle(message, "delivered", None)
+    def delivered(self, message: Message, *, forget: bool = False) -> None:
+        """It arrived. With `forget` what it said is not kept."""
+        self._settle(message, "delivered", None, forget=forget)
 
-    def dropped(self, message: Message, reason: str) -> None:
-        """Nobody wants it any more."""
-        self._settle(message, "dropped", reason)
+    def dropped(self, message: Message, reason: str, *, forget: bool = False) -> None:
+        """Nobody wants it any more. With `forget` what it said is not kept."""
+        self._settle(message, "dropped", reason, forget=forget)
 
     def not_delivered(self, message: Message, error: str, *, is_refusal: bool = False) -> bool:
         """It did not arrive: try again later, or give it up. True if it is given up."""
@@ -111,9 +132,17 @@ class Outbox:
             if not connection.execute(update(_table).where(*failed).values(**values)).rowcount:
                 raise NotFound("there is no such message that was given up")
 
-    def list(self, limit: int, state: str | None = None, recipient: str | None = None) -> list[Message]:
-        """The newest messages first, optionally of one state or for one recipient."""
-        wanted = {"state": state, "recipient": recipient}
+    def get(self, message_id: str) -> Message | None:
+        """The message of that identifier."""
+        with reading() as connection:
+            row = connection.execute(select(*(_c[name] for name in _COLUMNS)).where(_c.id == message_id)).first()
+        return None if row is None else _message(row)
+
+    def list(
+        self, limit: int, state: str | None = None, recipient: str | None = None, kind: str | None = None
+    ) -> list[Message]:
+        """The newest messages first, optionally of one state, one kind or for one recipient."""
+        wanted = {"state": state, "recipient": recipient, "kind": kind}
         query = (
             select(*(_c[name] for name in _COLUMNS))
             .where(*(_c[name] == value for name, value in wanted.items() if value is not None))
@@ -128,13 +157,15 @@ class Outbox:
         return delete_in_batches(_table, _c.settled_at < before)
 
     @staticmethod
-    def _settle(message: Message, state: str, error: str | None) -> None:
-        values = {
+    def _settle(message: Message, state: str, error: str | None, *, forget: bool = False) -> None:
+        values: dict[str, Any] = {
             "state": state,
             "last_error": None if error is None else error[:LONGEST_ERROR],
             "next_attempt_at": None,
             "settled_at": now(),
         }
+        if forget:
+            values["payload"] = {}
         with transaction() as connection:
             connection.execute(update(_table).where(_c.id == message.id, _c.state == "waiting").values(**values))
 

@@ -1,8 +1,9 @@
 """What proves who a user is."""
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, LargeBinary, String, Text
+from sqlalchemy import BigInteger, ForeignKey, Integer, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp.core.clock import now
@@ -32,4 +33,27 @@ class TotpCredential(Base):
     last_step: Mapped[int] = mapped_column(BigInteger, default=0)
     """The newest time step accepted; a step is accepted once (RFC 6238 §5.2)."""
     confirmed_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class MailedProof(Base):
+    """A code and a link that were mailed to an address: whoever brings one back reads mail there."""
+
+    __tablename__ = "mailed_proofs"
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
+    purpose: Mapped[str] = mapped_column(String(24))
+    subject: Mapped[str] = mapped_column(String(100), index=True)
+    """What a newer proof of the same purpose replaces: a user, a sign-up or an invitation."""
+    user_id: Mapped[str | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    address: Mapped[str] = mapped_column(String(320), index=True)
+    details: Mapped[dict[str, Any]]
+    """What the proof is for, beyond its purpose."""
+    code_hash: Mapped[str] = mapped_column(String(80))
+    """Keyed: a code of six digits would be guessed from a plain hash."""
+    code_expires_at: Mapped[datetime]
+    tries: Mapped[int] = mapped_column(Integer, default=0)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    used_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(default=now)

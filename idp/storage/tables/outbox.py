@@ -1,4 +1,4 @@
-"""What others are to be told: logout tokens, and in time mail and webhooks."""
+"""What others are to be told: logout tokens to clients, mail to people."""
 
 from datetime import datetime
 from typing import Any
@@ -19,7 +19,9 @@ class OutboxMessage(Base):
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
     kind: Mapped[str] = mapped_column(String(32))
     recipient: Mapped[str] = mapped_column(String(320), index=True)
-    """Who gets it: a `client_id`."""
+    """Who gets it: a `client_id`, or an e-mail address."""
+    user_id: Mapped[str | None] = mapped_column(String(36), index=True)
+    """Whom a mail concerns, if they have an account. No foreign key: the last mail goes out after its user is gone."""
     payload: Mapped[dict[str, Any]]
     state: Mapped[str] = mapped_column(String(12), default="waiting")
     """`waiting`, `delivered`, `failed` (given up) or `dropped` (nobody wants it any more)."""
