@@ -68,8 +68,8 @@ def export(since: str | None) -> None:
     """Print all events, the oldest first, as JSON Lines: to keep them, or to load them elsewhere."""
     start = None if since is None else _instant(since)
     with running_provider() as provider:
-        for record in provider.audit.export(start):
-            print_json_line(record)
+        for sealed in provider.audit.export(start):
+            print_json_line(sealed.record)
 
 
 def _instant(value: str) -> datetime:

@@ -125,3 +125,5 @@ class Event(StrEnum):
     """A signing key was withdrawn and its private half destroyed."""
     KEY_RESEALED = "key:resealed"
     """Sealed values of one column (`place`) were sealed anew by the current key-encryption key."""
+    AUDIT_ERASED = "audit:erased"
+    """A person was taken out of the audit trail (`user` is their pseudonym now) at these `places` of a `stream`."""

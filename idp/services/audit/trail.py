@@ -1,25 +1,28 @@
-"""Writing and reading audit events."""
+"""The audit trail as the rest of the product sees it."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, TypeAlias, cast
+from typing import TypeAlias
 
-from sqlalchemy import ColumnElement, Table, insert, or_, select
+from sqlalchemy import insert
 
 from idp.core.clock import now
 from idp.core.events import Event
 from idp.core.randomness import new_id
+from idp.services.audit.chain import USER_PREFIX
+from idp.services.audit.erasure import erase, new_pseudonym
+from idp.services.audit.records import AuditFilter, AuditRecord, SealedRecord, newest, oldest
+from idp.services.audit.sealing import events, seal_all
 from idp.storage.batches import delete_in_batches
-from idp.storage.db import in_transaction, reading, transaction
+from idp.storage.db import in_transaction, transaction
 from idp.storage.group_commit import GroupCommit
 from idp.storage.prepared import prepared
-from idp.storage.tables import AuditEvent
 
 JSON: TypeAlias = bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"] | None
 
-_EXPORT_PAGE = 1000
 _LONGEST_TEXT = 1000
 _DEEPEST = 6
 _SECRET_NAMES = frozenset(
@@ -48,8 +51,7 @@ _SECRET_NAMES = frozenset(
 )
 _SECRET_ENDINGS = ("password", "secret", "_token", "_assertion", "_seed", "_cookie")
 
-_table = cast(Table, AuditEvent.__table__)
-_INSERT = prepared(insert(_table))
+_INSERT = prepared(insert(events))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,25 +69,8 @@ request_context: ContextVar[RequestContext | None] = ContextVar("idp_request_con
 _NOWHERE = RequestContext(None, None, None)
 
 
-@dataclass(frozen=True, slots=True)
-class AuditRecord:
-    """One stored event."""
-
-    id: str
-    at: datetime
-    event: str
-    actor: str
-    user_id: str | None
-    client_id: str | None
-    session_id: str | None
-    ip_address: str | None
-    user_agent: str | None
-    request_id: str | None
-    details: dict[str, Any]
-
-
 class AuditTrail:
-    """Appends to the trail and reads its end."""
+    """Appends to the trail, reads it, seals it and takes people out of it."""
 
     def __init__(self) -> None:
         self._lone_events = GroupCommit(_INSERT)
@@ -133,38 +118,62 @@ class AuditTrail:
         *,
         client_id: str | None = None,
         request_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
     ) -> list[AuditRecord]:
-        """The newest events first, at most `limit`; optionally of one kind, or about one user, client or request."""
-        wanted = {"event": event, "user_id": user_id, "client_id": client_id, "request_id": request_id}
-        query = (
-            select(*_table.c)
-            .where(*(_table.c[name] == value for name, value in wanted.items() if value is not None))
-            .order_by(_table.c.at.desc(), _table.c.id.desc())
-            .limit(limit)
-        )
-        with reading() as connection:
-            return [AuditRecord(**row) for row in connection.execute(query).mappings()]
+        """The newest events first, at most `limit`; those that `AuditFilter` with these members wants."""
+        return newest(limit, AuditFilter(event, user_id, client_id, request_id, since, until))
 
-    def export(self, since: datetime | None = None) -> Iterator[AuditRecord]:
-        """Every event from that instant on, the oldest first. Read page by page, so that nothing is held meanwhile.
+    def export(
+        self, since: datetime | None = None, until: datetime | None = None, wanted: AuditFilter | None = None
+    ) -> Iterator[SealedRecord]:
+        """Every event from that instant on and before that other, the oldest first, each with its seal.
 
-        What is recorded during the export is part of it or not.
+        Read page by page, so that nothing is held meanwhile. What is recorded during the export is part of it or not.
         """
-        where: tuple[ColumnElement[bool], ...] = () if since is None else (_table.c.at >= since,)
-        while True:
-            query = select(*_table.c).where(*where).order_by(_table.c.at, _table.c.id).limit(_EXPORT_PAGE)
-            with reading() as connection:
-                page = [AuditRecord(**row) for row in connection.execute(query).mappings()]
-            yield from page
-            if len(page) < _EXPORT_PAGE:
-                return
-            last = page[-1]
-            # By instant first, which has an index; the id decides among events of one instant.
-            where = (_table.c.at >= last.at, or_(_table.c.at > last.at, _table.c.id > last.id))
+        return oldest(replace(wanted or AuditFilter(), since=since, until=until))
+
+    def seal(self) -> int:
+        """Give what has been committed its place in the chain; returns how many events. See `sealing`.
+
+        Raises BrokenChain, Unavailable. Not for use within `transaction()` or `reading()`.
+        """
+        return seal_all()
 
     def purge(self, before: datetime) -> int:
         """Delete events older than that instant, in small transactions; returns how many."""
-        return delete_in_batches(_table, _table.c.at < before)
+        return delete_in_batches(events, events.c.at < before)
+
+    def pseudonymise(self, user_id: str, *, actor: str = "system") -> int:
+        """Take a person out of the trail, within the caller's transaction; returns how many events were changed.
+
+        One pseudonym, made for this and derived from nothing, takes the place of the user; addresses, browsers,
+        sessions and details are removed. The chain still verifies, and an event says which places changed. Call it
+        last: what is recorded about the person afterwards names them again.
+        """
+        with transaction() as connection:
+            pseudonym = new_pseudonym()
+            erased = erase(connection, user_id, pseudonym)
+            own = actor == f"{USER_PREFIX}{user_id}"
+            # Their address would enter the trail again with this very event.
+            with _nowhere() if own else nullcontext():
+                for changes in erased.lists():
+                    self.record(
+                        Event.AUDIT_ERASED,
+                        actor=f"{USER_PREFIX}{pseudonym}" if own else actor,
+                        user_id=pseudonym,
+                        **changes,
+                    )
+            return len(erased.event_ids)
+
+
+@contextmanager
+def _nowhere() -> Iterator[None]:
+    reset = request_context.set(None)
+    try:
+        yield
+    finally:
+        request_context.reset(reset)
 
 
 def _default_actor(user_id: str | None, client_id: str | None, context: RequestContext | None) -> str:

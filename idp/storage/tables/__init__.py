@@ -1,7 +1,7 @@
 """Every table, one module per subject. They sit low so that foreign keys never tangle the rooms above."""
 
 from idp.storage.tables.access import Role, RoleAssignment
-from idp.storage.tables.audit import AuditEvent
+from idp.storage.tables.audit import AuditEvent, AuditHead, AuditSeal, AuditStream
 from idp.storage.tables.clients import ClientLogo, ClientRow, ClientSecret, InitialAccessToken, ResourceServerRow
 from idp.storage.tables.consents import ConsentRecord, ConsentRow, TermsAcceptance
 from idp.storage.tables.credentials import MailedProof, PasswordCredential, TotpCredential
@@ -16,6 +16,9 @@ from idp.storage.tables.versions import ConfigurationVersion
 
 __all__ = [
     "AuditEvent",
+    "AuditHead",
+    "AuditSeal",
+    "AuditStream",
     "ClientLogo",
     "ClientRow",
     "ClientSecret",
