@@ -2,6 +2,7 @@
 
 from flask import Flask
 
+from idp.account import routes as account_routes
 from idp.core.crypto import SecretRing
 from idp.core.fetch import Fetcher
 from idp.core.logs import configure_logs
@@ -239,5 +240,5 @@ def _install_doors(app: Flask, settings: Settings) -> None:
     install_errors(app, is_for_programs)
     if settings.log_level != "debug":  # which lists every request
         app.wsgi_app = Replay(app.wsgi_app, documents)  # type: ignore[method-assign]
-    for door in (web_routes, oauth_routes, signin_routes):
+    for door in (web_routes, oauth_routes, signin_routes, account_routes):
         app.register_blueprint(door.blueprint, url_prefix=prefix + (door.blueprint.url_prefix or ""))

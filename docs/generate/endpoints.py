@@ -7,6 +7,7 @@ from pathlib import Path
 from flask import Flask
 
 from docs.generate.markdown import code, page, sentence, table
+from idp.account import routes as account_routes
 from idp.oauth import routes as oauth_routes
 from idp.signin import routes as signin_routes
 from idp.web import routes as web_routes
@@ -21,6 +22,12 @@ _DOORS = (
         signin_routes,
         "Where a browser is sent in the course of a sign-in. `<interaction_id>` names one sign-in of one browser. No\n"
         "page can be skipped or asked for out of turn ([why](../explanation/sign-in-policy.md)).",
+    ),
+    (
+        "Account pages",
+        account_routes,
+        "Where people see and change what is kept of them. Who is not signed in signs in first and comes back; some\n"
+        "pages want that to have been a moment ago ([the account pages](../explanation/account-pages.md)).",
     ),
     ("Everything else", web_routes, ""),
 )

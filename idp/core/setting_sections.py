@@ -36,6 +36,8 @@ class Lifetimes(Section):
     """A browser session not used for so long ends."""
     session_absolute: int = Field(30 * 86400, ge=60)
     """The longest life of a browser session since the last authentication."""
+    step_up: int = Field(300, ge=30)
+    """How fresh the authentication has to be for changes on the account pages that matter."""
     interaction: int = Field(600, ge=10)
     """How long a person may take to sign in before it starts over."""
     interaction_restart: int = Field(3600, ge=60)

@@ -97,13 +97,18 @@ class Visit:
 
 def start() -> ResponseReturnValue:
     """GET /signin: sign in without an application, and land on the start page."""
+    return begin(Requirements(), resume_path=url_for("web.home"), restart_path=url_for("signin.start"))
+
+
+def begin(requirements: Requirements, *, resume_path: str, restart_path: str) -> Response:
+    """Send the browser through a sign-in without an application, and on to a path of ours. Raises TooMany."""
     provider = current_provider()
     interaction = provider.interactions.begin(
         browser_id=browser_id(provider.settings),
         visitor=current_visitor(),
-        requirements=Requirements(),
-        resume_path=url_for("web.home"),
-        restart_path=url_for("signin.start"),
+        requirements=requirements,
+        resume_path=resume_path,
+        restart_path=restart_path,
     )
     return _redirect(url_for("signin.hub", interaction_id=interaction.id))
 

@@ -32,6 +32,7 @@ def home() -> Response:
         applications=_applications(user.id) if user else [],
         issuer=provider.settings.issuer,
         sign_in_url=url_for("signin.start"),
+        account_url=url_for("account.overview"),
         sign_out_url=url_for("oauth.end_session"),
         discovery_url=provider.settings.url("/.well-known/openid-configuration"),
     )

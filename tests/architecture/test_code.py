@@ -16,7 +16,7 @@ LONGEST_FILE = 350
 MODULES = sorted((ROOT / "idp").rglob("*.py"))
 TEMPLATES = ROOT / "templates"
 DRAWERS = {"utils", "util", "helpers", "helper", "common", "misc", "shared", "base_utils"}
-TEMPLATE_NAME = re.compile(r'"((?:oauth|signin|web)/\w+\.html)"')
+TEMPLATE_NAME = re.compile(r'"((?:account|oauth|signin|web)/\w+\.html)"')
 
 
 def trees() -> Iterator[tuple[Path, ast.Module]]:

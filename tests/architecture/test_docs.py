@@ -15,6 +15,7 @@ from docs.generate.cli import leaves
 from docs.generate.docstrings import attribute_docstrings
 from docs.generate.endpoints import endpoints
 from docs.generate.settings import setting_names, walk
+from idp.account import routes as account_routes
 from idp.cli import main
 from idp.core.events import Event
 from idp.core.settings import PREFIX, Settings
@@ -89,7 +90,7 @@ def test_every_event_is_recorded_somewhere() -> None:
 
 def test_every_endpoint_is_in_the_reference() -> None:
     text = reference("http-endpoints")
-    found = [e for module in (oauth_routes, signin_routes, web_routes) for e in endpoints(module)]
+    found = [e for module in (oauth_routes, signin_routes, account_routes, web_routes) for e in endpoints(module)]
     assert [e.path for e in found if f"| `{e.path}` | {e.methods} |" not in text] == []
     assert [e.path for e in found if not e.text] == []
 

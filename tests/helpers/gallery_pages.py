@@ -1,18 +1,8 @@
 """Sample data for every page: the ordinary case, errors, and the awkward (long names, no logo, RTL)."""
 
-from dataclasses import dataclass, field
-from typing import Any
-
 from idp.web import texts
-
-ALICE = {"id": "7d3c", "name": "Alice Liddell", "email": "alice@example.com", "initials": "AL"}
-LONG = {
-    "id": "8e4d",
-    "name": "Maximiliana Konstantinopolitanska-Featherstonehaugh von und zu Hohenstein",
-    "email": "maximiliana.konstantinopolitanska-featherstonehaugh@department.subsidiary.example.org",
-    "initials": "MK",
-}
-RTL_USER = {"id": "9f5e", "name": "ליאור כהן", "email": "lior@example.co.il", "initials": "לכ"}
+from tests.helpers.gallery_account import ACCOUNT_VARIANTS
+from tests.helpers.gallery_variant import ALICE, LONG, RTL_USER, Variant
 
 CLIENT = {
     "name": "Meridian",
@@ -96,6 +86,7 @@ HOME = {
     "applications": [],
     "issuer": "https://id.example.com",
     "sign_in_url": "/signin",
+    "account_url": "/account/",
     "sign_out_url": "/oauth2/logout",
     "discovery_url": "https://id.example.com/.well-known/openid-configuration",
 }
@@ -107,17 +98,8 @@ APPLICATIONS = [
 FAILED = [{"field": "username", "message": texts.SIGN_IN_FAILED}]
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """One page with one set of data. `name` is its address in the gallery."""
-
-    name: str
-    template: str
-    context: dict[str, Any] = field(default_factory=dict)
-    locale: str = "en"
-
-
 VARIANTS = (
+    *ACCOUNT_VARIANTS,
     Variant("login", "signin/login.html", {**LOGIN, **BACK}),
     Variant("login-logo", "signin/login.html", {**LOGIN, **BACK, "client": CLIENT_LOGO}),
     Variant("login-plain", "signin/login.html", {**LOGIN, "cancel_url": None}),

@@ -16,6 +16,7 @@ DATA_PAGE = {
     "signin/consent.html": "consent", "signin/expired.html": "error", "oauth/end_session.html": "logout",
     "oauth/logged_out.html": "logged-out", "oauth/form_post.html": "form-post", "web/error.html": "error",
     "web/home.html": "home", "oauth/unvouched.html": "unvouched",
+    "account/overview.html": "account-overview",
 }  # fmt: skip
 BUTTON_IDS = {
     "signin/login.html": {"login-submit"}, "signin/totp.html": {"mfa-submit"},

@@ -1,0 +1,1 @@
+"""The account door: where people see and change what is kept of them, and who may use it."""

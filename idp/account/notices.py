@@ -1,0 +1,80 @@
+"""What the next account page says of what has just been done: "Your password was changed".
+
+After a form the browser is redirected (303), and the sentence has to outlive that. It travels as the name of one of
+the sentences below in a short-lived signed cookie: never as text, and never in a URL, so that no link can make the
+pages say anything.
+"""
+
+from dataclasses import dataclass
+
+from flask import Response, g, make_response, redirect
+from flask_babel import LazyString, lazy_gettext
+
+from idp.core.clock import now, timestamp
+from idp.core.crypto import b64url, unb64url
+from idp.web.cookies import known_browser_id, read_cookie, set_cookie
+from idp.web.provider import current_provider
+
+_COOKIE = "idp-notice"
+_PURPOSE = "notice-cookie"
+_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A sentence with the name it travels under. `is_success` decides how it looks."""
+
+    name: str
+    sentence: LazyString
+    is_success: bool = True
+
+
+SENT_IN_VAIN = Notice(
+    "sent-in-vain",
+    lazy_gettext("You had to sign in first, so what you sent was not carried out. Nothing was changed. Send it again."),
+    is_success=False,
+)
+
+_ALL = (SENT_IN_VAIN,)
+_BY_NAME = {notice.name: notice for notice in _ALL}
+
+
+def redirect_with(notice: Notice, path: str) -> Response:
+    """303 to an account page, which then says the sentence once."""
+    response = make_response(redirect(path, 303))
+    send_notice(response, notice)
+    return response
+
+
+def send_notice(response: Response, notice: Notice, seconds: int = _SECONDS) -> None:
+    """Let the next account page that this browser asks for within `seconds` say the sentence."""
+    provider = current_provider()
+    payload = f"{notice.name}.{timestamp(now()) + seconds}"
+    mac = b64url(provider.secrets.mac(_PURPOSE, _signed_part(payload)))
+    set_cookie(response, provider.settings, _COOKIE, f"{payload}.{mac}", seconds)
+
+
+def take_notice() -> Notice | None:
+    """What is to be said on the page that is being made; said once (`forget_notice`)."""
+    provider = current_provider()
+    payload, _, mac = (read_cookie(provider.settings, _COOKIE) or "").rpartition(".")
+    if not payload:
+        return None
+    g.notice_taken = True
+    name, _, until = payload.partition(".")
+    try:
+        is_ours = provider.secrets.verify_mac(_PURPOSE, _signed_part(payload), unb64url(mac))
+    except ValueError:
+        return None
+    return _BY_NAME.get(name) if is_ours and int(until) >= timestamp(now()) else None
+
+
+def forget_notice(response: Response) -> None:
+    """Take the cookie back if the page has said it."""
+    if g.get("notice_taken"):
+        set_cookie(response, current_provider().settings, _COOKIE, "", 0)
+
+
+def _signed_part(payload: str) -> bytes:
+    # For this browser: nobody can plant a sentence of their own in another.
+    return f"{known_browser_id(current_provider().settings)}.{payload}".encode()
