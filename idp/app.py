@@ -38,6 +38,8 @@ from idp.identity.consents.terms import TermsAcceptances
 from idp.identity.credentials.mailed_proofs import MailedProofs
 from idp.identity.credentials.passwords import Passwords
 from idp.identity.credentials.totp import Totp
+from idp.identity.directory.avatars import Avatars
+from idp.identity.directory.preferences import Preferences
 from idp.identity.directory.subjects import Subjects
 from idp.identity.directory.users import Users
 from idp.identity.sessions.sessions import LOGOUT_MESSAGE, Sessions
@@ -51,6 +53,7 @@ from idp.services.limits.throttle import Throttle
 from idp.services.notify.mailer import Mailer
 from idp.services.outbox import Channel, Courier, Outbox
 from idp.signin import routes as signin_routes
+from idp.storage.blobs import open_blobs
 from idp.storage.db import database_url, db, engine_options, prepare_engine
 from idp.storage.ephemeral import EphemeralStore, SqlStore, open_store
 from idp.storage.migrate import is_current, upgrade
@@ -114,6 +117,7 @@ def build_provider(settings: Settings) -> Provider:
     pending = Pending(store, settings.throttle.unfinished_sign_ins, settings.throttle.address_window)
     keyset = Keyset(settings, sealer, audit)
     users = Users(audit)
+    avatars = Avatars(settings, open_blobs(settings.avatars), users)
     passwords = Passwords(settings.passwords, secrets, audit)
     proofs = MailedProofs(secrets)
     outbox = Outbox()
@@ -151,6 +155,8 @@ def build_provider(settings: Settings) -> Provider:
         keyset=keyset,
         rotation=Rotation(settings, sealer, audit),
         users=users,
+        avatars=avatars,
+        preferences=Preferences(audit),
         subjects=Subjects(),
         passwords=passwords,
         totp=Totp(sealer, audit),
@@ -175,7 +181,7 @@ def build_provider(settings: Settings) -> Provider:
         tokens=_tokens(settings, secrets, keyset, resource_servers, store, durable, encryption),
         lifecycle=Lifecycle(users, passwords, sessions, throttle),
         retention=Retention(
-            settings.retention, sessions, throttle, audit, outbox, (store, durable), registration, proofs
+            settings.retention, sessions, throttle, audit, outbox, (store, durable), registration, proofs, avatars
         ),
     )
 

@@ -77,6 +77,8 @@ class Event(StrEnum):
     """A user was switched on again."""
     USER_DELETED = "user:deleted"
     """A user was deleted for good."""
+    PREFERENCES_CHANGED = "preferences:changed"
+    """A user changed how pages look to them, or which mail they want (`mail`: topic and decision)."""
     PASSWORD_SET = "password:set"
     """A password was set or replaced."""
     PASSWORD_REHASHED = "password:rehashed"

@@ -23,6 +23,7 @@ from pydantic import (
 
 from idp.core.environment import PREFIX, read_environment
 from idp.core.errors import ConfigurationError
+from idp.core.profile_settings import Avatars, Profile
 from idp.core.registration_settings import Registration
 from idp.core.setting_sections import (
     Features,
@@ -97,6 +98,8 @@ class Settings(Section):
     retention: Retention = Retention()
     features: Features = Features()
     registration: Registration = Registration()
+    profile: Profile = Profile()
+    avatars: Avatars = Avatars()
 
     @field_validator("issuer")
     @classmethod

@@ -12,6 +12,7 @@ from idp import __version__
 from idp.core.randomness import new_token
 from idp.identity.clients.client import Client
 from idp.identity.directory.users import User
+from idp.web.avatars import avatar_url
 from idp.web.client_logos import logo_url
 from idp.web.csrf import csrf_token
 from idp.web.locale import LANGUAGES
@@ -48,6 +49,8 @@ class UserView:
     name: str
     email: str | None
     initials: str
+    picture: str | None = None
+    """On our own origin, if the person uploaded one."""
 
 
 def client_view(client: Client | None) -> ClientView | None:
@@ -71,7 +74,7 @@ def user_view(user: User) -> UserView:
     """The user as a page shows them."""
     words = user.display_name.split()
     initials = "".join(word[0] for word in (words[:1] + words[1:][-1:])).upper()
-    return UserView(id=user.id, name=user.display_name, email=user.email, initials=initials or "?")
+    return UserView(user.id, user.display_name, user.email, initials or "?", avatar_url(user))
 
 
 def render_page(

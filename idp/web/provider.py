@@ -26,6 +26,8 @@ from idp.identity.consents.terms import TermsAcceptances
 from idp.identity.credentials.mailed_proofs import MailedProofs
 from idp.identity.credentials.passwords import Passwords
 from idp.identity.credentials.totp import Totp
+from idp.identity.directory.avatars import Avatars
+from idp.identity.directory.preferences import Preferences
 from idp.identity.directory.subjects import Subjects
 from idp.identity.directory.users import Users
 from idp.identity.sessions.sessions import Sessions
@@ -58,6 +60,8 @@ class Provider:
     keyset: Keyset
     rotation: Rotation
     users: Users
+    avatars: Avatars
+    preferences: Preferences
     subjects: Subjects
     passwords: Passwords
     totp: Totp

@@ -10,6 +10,7 @@ from idp.core.errors import IdpError, Unavailable
 from idp.storage.db import db
 from idp.storage.ephemeral import EphemeralStore, FallbackStore
 from idp.storage.migrate import is_current
+from idp.web.avatars import avatar
 from idp.web.client_logos import client_logo
 from idp.web.home import home
 from idp.web.locale import remember_choice
@@ -27,6 +28,7 @@ blueprint.add_url_rule("/client-logos/<digest>", "client_logo", client_logo)
 blueprint.add_url_rule("/dev/mail", "mailbox", mailbox)
 blueprint.add_url_rule("/dev/mail/<mail_id>", "one_mail", one_mail)
 blueprint.add_url_rule("/dev/mail/<mail_id>/html", "mail_as_html", mail_as_html)
+blueprint.add_url_rule("/avatars/<name>/<int:side>.webp", "avatar", avatar)
 
 
 @blueprint.get("/language/<code>")

@@ -9,6 +9,7 @@ from sqlalchemy import Table
 from idp.core.setting_sections import Retention as RetentionSettings
 from idp.identity.clients.self_registration import SelfRegistration
 from idp.identity.credentials.mailed_proofs import MailedProofs
+from idp.identity.directory.avatars import Avatars
 from idp.identity.sessions.sessions import Sessions
 from idp.services.audit import AuditTrail
 from idp.services.limits.throttle import Throttle
@@ -33,6 +34,7 @@ class Retention:
         stores: Iterable[EphemeralStore],
         registration: SelfRegistration | None = None,
         proofs: MailedProofs | None = None,
+        avatars: Avatars | None = None,
     ) -> None:
         self._settings = settings
         self._sessions = sessions
@@ -41,6 +43,7 @@ class Retention:
         self._outbox = outbox
         self._registration = registration
         self._proofs = proofs
+        self._avatars = avatars
         self._stores = tuple(stores)
 
     def tasks(self, at: datetime) -> dict[str, Callable[[], int]]:
@@ -61,6 +64,8 @@ class Retention:
             tasks["initial access tokens"] = lambda: registration.purge_initial_access(at)
         if proofs := self._proofs:
             tasks["mailed codes and links"] = proofs.purge
+        if avatars := self._avatars:
+            tasks["former pictures"] = lambda: avatars.collect(at)
         if settings.audit_days:
             tasks["audit events"] = lambda: self._audit.purge(at - timedelta(days=settings.audit_days))
         return tasks

@@ -1,7 +1,7 @@
 """The standard claims of a person (OpenID Connect Core §5.1): which there are, and what may be in them."""
 
+import hashlib
 import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import date
 from functools import cache
@@ -9,7 +9,11 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
+import orjson
+
 from idp.core.errors import Invalid
+from idp.identity.directory.phones import parse_phone
+from idp.identity.directory.writing import plain_text
 
 LONGEST_TEXT = 256
 LONGEST_URL = 2048
@@ -17,8 +21,6 @@ ADDRESS_MEMBERS: Final = ("formatted", "street_address", "locality", "region", "
 
 _LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,4}")
 _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,2}")
-_PHONE = re.compile(r"\+[1-9][0-9]{6,14}(?:;ext=[0-9]{1,7})?")
-_PHONE_DECORATION = re.compile(r"[ ().\-]")
 _BIRTHDATE = re.compile(r"([0-9]{4})(?:-([0-9]{2})-([0-9]{2}))?")
 
 
@@ -43,17 +45,20 @@ def validated_claims(claims: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
+def version_of(claims: Mapping[str, Any]) -> str:
+    """The name of this state of some claims: the same for the same values, whatever else changes."""
+    return hashlib.sha256(orjson.dumps(claims, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
 def _plain(name: str, value: object, *, longest: int = LONGEST_TEXT, lines: bool = False) -> str:
     if not isinstance(value, str):
         raise Invalid(f"'{name}' must be text", name)
     if len(value) > longest:
         raise Invalid(f"'{name}' is longer than {longest} characters", name)
-    text = unicodedata.normalize("NFC", value.replace("\r\n", "\n") if lines else value).strip()
-    for character in text:
-        # Control characters and lone surrogates (C, save for format characters that scripts need) and
-        # line separators have no business in a name, a header or a log line.
-        if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") and not (lines and character == "\n"):
-            raise Invalid(f"'{name}' contains a control character", name)
+    try:
+        text = plain_text(value, lines=lines)
+    except ValueError as error:
+        raise Invalid(f"'{name}' contains {error}", name) from None
     if not text:
         raise Invalid(f"'{name}' is blank", name)
     return text
@@ -108,11 +113,7 @@ def _locale(name: str, value: object) -> str:
 
 
 def _phone(name: str, value: object) -> str:
-    # E.164, the extension as in RFC 3966 (OpenID Connect Core §5.1).
-    text = _PHONE_DECORATION.sub("", _plain(name, value, longest=64))
-    if not _PHONE.fullmatch(text):
-        raise Invalid("'phone_number' must be international (E.164), such as +14255551212", name)
-    return text
+    return parse_phone(_plain(name, value, longest=64))
 
 
 def _boolean(name: str, value: object) -> bool:

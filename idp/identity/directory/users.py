@@ -1,6 +1,6 @@
 """Users: people with one primary e-mail address and the standard claims."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -12,7 +12,7 @@ from idp.core.clock import now, timestamp
 from idp.core.errors import Conflict, Invalid, NotFound
 from idp.core.events import Event
 from idp.core.randomness import is_identifier, new_subject
-from idp.identity.directory.claims import CLAIM_NAMES, validated_claims
+from idp.identity.directory.claims import CLAIM_NAMES, validated_claims, version_of
 from idp.identity.directory.emails import EmailAddress, canonical_email, parse_email
 from idp.identity.locks import lock_user
 from idp.services.audit import AuditTrail
@@ -48,6 +48,7 @@ class User:
     phone_number: str | None
     phone_number_verified: bool
     address: dict[str, Any] | None
+    theme: str | None
     created_at: datetime
     updated_at: datetime
 
@@ -61,6 +62,10 @@ class User:
         """What to call the person on a page."""
         full = " ".join(part for part in (self.given_name, self.family_name) if part)
         return self.name or full or self.nickname or self.preferred_username or self.email or self.id
+
+    def version(self, names: Iterable[str]) -> str:
+        """The name of the present state of these claims."""
+        return version_of({name: getattr(self, name) for name in names})
 
     def claims(self) -> dict[str, Any]:
         """Every standard claim that has a value (OpenID Connect Core §5.1), `sub` excepted."""
@@ -133,8 +138,12 @@ class Users:
         with reading() as connection:
             return _load(connection, canonical, _BY_EMAIL)
 
-    def update(self, user_id: str, *, actor: str = "operator", **claims: Any) -> User:
-        """Change claims; None clears one. Raises NotFound or Invalid."""
+    def update(self, user_id: str, *, actor: str = "operator", seen: str | None = None, **claims: Any) -> User:
+        """Change claims; None clears one. Raises NotFound or Invalid.
+
+        `seen` is the `User.version` of these claims on which the change rests: Conflict if they are others by now, and
+        not what they are to become.
+        """
         values = validated_claims(claims)
         with transaction() as connection:
             user = self._locked(connection, user_id)
@@ -142,6 +151,8 @@ class Users:
             changed = {name: value for name, value in values.items() if getattr(user, name) != value}
             if not changed:
                 return user
+            if seen is not None and seen != user.version(claims):
+                raise Conflict("the claims were changed meanwhile")
             connection.execute(update(UserRow).where(UserRow.id == user_id).values(**changed, updated_at=now()))
             self._audit.record(Event.USER_UPDATED, actor=actor, user_id=user_id, fields=sorted(changed))
             return _require(_load(connection, user_id))
@@ -257,7 +268,7 @@ class Users:
 
 def _select() -> Select[Any]:
     users, emails = UserRow.__table__.c, UserEmail.__table__.c
-    columns = [users[name] for name in ("id", "status", *CLAIM_NAMES, "created_at", "updated_at")]
+    columns = [users[name] for name in ("id", "status", *CLAIM_NAMES, "theme", "created_at", "updated_at")]
     primary = (emails.user_id == users.id) & emails.is_primary
     return select(*columns, emails.address.label("email"), emails.verified_at).outerjoin_from(
         UserRow.__table__, UserEmail.__table__, primary

@@ -11,7 +11,7 @@ from idp.storage.tables.limits import ThrottleRow
 from idp.storage.tables.outbox import OutboxMessage
 from idp.storage.tables.sessions import SessionParticipant, SessionRow
 from idp.storage.tables.tokens import TokenFamily
-from idp.storage.tables.users import PairwiseSubject, UserEmail, UserRow
+from idp.storage.tables.users import AvatarRow, MailOptIn, PairwiseSubject, UserEmail, UserRow
 from idp.storage.tables.versions import ConfigurationVersion
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "AuditHead",
     "AuditSeal",
     "AuditStream",
+    "AvatarRow",
     "ClientLogo",
     "ClientRow",
     "ClientSecret",
@@ -28,6 +29,7 @@ __all__ = [
     "EphemeralEntry",
     "InitialAccessToken",
     "MailedProof",
+    "MailOptIn",
     "OutboxMessage",
     "PairwiseSubject",
     "PasswordCredential",

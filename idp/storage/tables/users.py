@@ -35,6 +35,8 @@ class UserRow(Base):
     phone_number: Mapped[str | None] = mapped_column(String(32))
     phone_number_verified: Mapped[bool] = mapped_column(Boolean, default=False)
     address: Mapped[dict[str, Any] | None]
+    theme: Mapped[str | None] = mapped_column(String(8))
+    """`light` or `dark`; without it pages look as the person's device does."""
 
     created_at: Mapped[datetime] = mapped_column(default=now)
     updated_at: Mapped[datetime] = mapped_column(default=now)
@@ -76,3 +78,27 @@ class PairwiseSubject(Base):
     user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True)
     subject: Mapped[str] = mapped_column(String(36), unique=True)
     created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class AvatarRow(Base):
+    """A picture that was uploaded. Its copies are blobs; a name is never used for other content."""
+
+    __tablename__ = "avatars"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user_id: Mapped[str | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"), unique=True)
+    """Whose picture it is; nobody's before the blobs are written, and after it was replaced or removed."""
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    collect_after: Mapped[datetime] = mapped_column(index=True)
+    """From then on, if it is nobody's, its blobs are deleted and the row after them."""
+
+
+class MailOptIn(Base):
+    """What a person said last about one kind of mail that nobody needs to get."""
+
+    __tablename__ = "mail_opt_ins"
+
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    topic: Mapped[str] = mapped_column(String(32), primary_key=True)
+    is_wanted: Mapped[bool] = mapped_column(Boolean)
+    decided_at: Mapped[datetime] = mapped_column(default=now)
