@@ -11,7 +11,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 NODE := tests/interop/node
 JAVA := tests/interop/java
-PEERS := $(NODE)/node_modules/.package-lock.json $(JAVA)/target/lib
+PEERS := $(NODE)/node_modules/.package-lock.json $(JAVA)/target/lib $(BIN)/versitygw
 COMPILE := UV_CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/uv pip compile --quiet \
 	--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --upgrade
 LOCKS := requirements.lock requirements-build.lock requirements-demo.lock
@@ -88,3 +88,7 @@ $(JAVA)/target/lib: $(JAVA)/pom.xml
 	@rm -rf $@
 	mvn --quiet --batch-mode --file $< dependency:copy-dependencies -DoutputDirectory=target/lib
 	@touch $@
+
+# An S3 server that nobody here wrote, for the tests of pictures in a bucket.
+$(BIN)/versitygw: | .venv/bin/python
+	GOBIN=$(abspath $(BIN)) CGO_ENABLED=0 go install github.com/versity/versitygw/cmd/versitygw@v1.8.0
