@@ -48,6 +48,7 @@ def _page(visit: Visit, accounts: tuple[str, ...]) -> ResponseReturnValue:
                 "name": view.name,
                 "email": view.email,
                 "initials": view.initials,
+                "picture": view.picture,
                 "signed_in": signed_in,
             }
             for view, signed_in in views

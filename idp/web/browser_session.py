@@ -42,6 +42,7 @@ def current_session() -> Session | None:
             else:
                 # For the pages; asked for here because a page that reports a fault must not ask again.
                 g.user_locales = (user.locale,) if user.locale else ()
+                g.user_theme = user.theme
         g.browser_session = session
     return g.browser_session  # type: ignore[no-any-return]
 

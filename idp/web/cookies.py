@@ -11,6 +11,7 @@ BROWSER = "idp-browser"
 SESSION = "idp-session"
 ACCOUNTS = "idp-accounts"
 LOCALE = "idp-locale"
+THEME = "idp-theme"
 BROWSER_STATE = "idp-browser-state"
 """Not a secret: it tells our own script that the person signed in or out (OpenID Connect Session Management §3)."""
 

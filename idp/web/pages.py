@@ -17,6 +17,7 @@ from idp.web.client_logos import logo_url
 from idp.web.csrf import csrf_token
 from idp.web.locale import LANGUAGES
 from idp.web.provider import current_provider
+from idp.web.theme import page_theme
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,7 @@ def install_pages(app: Flask) -> None:
             "locale": str(locale).replace("_", "-"),
             "text_dir": locale.text_direction if locale else "ltr",
             "languages": [(code, name, _language_url(code)) for code, name in LANGUAGES.items()],
+            "theme": page_theme(settings),
             "support_url": settings.support_url,
             "request_id": g.get("request_id"),
             "csrf_token": csrf_token(),

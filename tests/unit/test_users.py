@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 import time_machine
+from hypothesis import given
+from hypothesis import strategies as st
 
 from idp.core.clock import now
 from idp.core.errors import Conflict, Invalid, NotFound
@@ -299,3 +301,61 @@ def test_list_pages_and_searches(house: House) -> None:
     assert house.users.list(query="a\0b") == house.users.list(query="\ud800") == []
     assert house.users.list(after="\0") == []
     assert len(house.users.list(limit=-5)) == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Ælfgifu Þórsdóttir", "ليلى", "‏ליאור‏ כהן", "क्षत्रिय", "می\u200cخواهم", "👩\u200d🔬 Ada", "한글", "王小明",
+        "🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f Fiona",
+        "Nguyễn Thị", "ཀྵ", "X Æ A-12", "O’Brien",
+    ],
+)  # fmt: skip
+def test_names_of_every_script_are_names(name: str) -> None:
+    assert validated_claims({"name": name})["name"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Ada \u202egnitekram", "\u2066Ada\u2069", "\u202aAda", "A\u200bda", "\ufeffAda", "Ada\u2060",
+        "\u3164", "\u2800", "\u115f\u1160", "Ada\U000e0041", "\u00adAda", "a" + "\u0301\u0316" * 9, "\u200d\u200d", "\ue000",
+        "\u200f \u200e", "\u0301", "🏴\U000e0067",
+    ],
+)  # fmt: skip
+def test_what_cannot_be_seen_or_turns_what_stands_beside_it_is_no_name(name: str) -> None:
+    with pytest.raises(Invalid):
+        validated_claims({"name": name})
+
+
+@given(st.text(max_size=300))
+def test_whatever_is_stored_reads_the_same_in_every_line(text: str) -> None:
+    try:
+        stored = validated_claims({"nickname": text})["nickname"]
+    except Invalid:
+        return
+    if stored is None:
+        assert text == ""
+        return
+    assert validated_claims({"nickname": stored})["nickname"] == stored
+    assert not set(stored) & set("\r\n\0\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200b\ufeff")
+    assert stored == stored.strip() != ""
+
+
+def test_a_change_that_rests_on_what_is_no_more_is_a_conflict(house: House) -> None:
+    user = house.users.create("alice@example.com", **EVERYTHING)
+    seen = user.version(("name", "website"))
+    house.users.update(user.id, nickname="Al")  # another claim is no conflict
+    house.users.update(user.id, name="Alice L.")
+    with pytest.raises(Conflict):
+        house.users.update(user.id, seen=seen, name="A. Liddell", website=None)
+    # what is to be is already so
+    assert house.users.update(user.id, seen=seen, name="Alice L.").name == "Alice L."
+    after = house.users.update(user.id, seen=house.users.get(user.id).version(("name",)), name="A. L.")  # type: ignore[union-attr]
+    assert after.name == "A. L."
+
+
+def test_the_same_phone_number_again_stays_verified(house: House) -> None:
+    user = house.users.create("alice@example.com", **EVERYTHING)
+    assert house.users.update(user.id, phone_number=user.phone_number, name="A").phone_number_verified
+    assert not house.users.update(user.id, phone_number="+14255551212").phone_number_verified

@@ -11,6 +11,7 @@ REGIONS: Final = frozenset(phonenumbers.SUPPORTED_REGIONS)
 """Countries (ISO 3166-1 alpha-2) whose national numbers are understood."""
 
 _LONGEST: Final = 64
+_LONGEST_E164: Final = 16
 _LONGEST_EXTENSION: Final = 7
 _FIELD: Final = "phone_number"
 
@@ -27,9 +28,10 @@ def parse_phone(raw: str, region: str | None = None) -> str:
         number = phonenumbers.parse(raw, region if region in REGIONS else None)
     except NumberParseException as error:
         raise Invalid("'phone_number' must be international (E.164), such as +14255551212", _FIELD) from error
-    if not phonenumbers.is_valid_number(number) or len(number.extension or "") > _LONGEST_EXTENSION:
-        raise Invalid("'phone_number' is not a number that can be called", _FIELD)
     digits: str = phonenumbers.format_number(number, PhoneNumberFormat.E164)
+    is_too_long = len(digits) > _LONGEST_E164 or len(number.extension or "") > _LONGEST_EXTENSION
+    if is_too_long or not phonenumbers.is_valid_number(number):
+        raise Invalid("'phone_number' is not a number that can be called", _FIELD)
     return f"{digits};ext={number.extension}" if number.extension else digits
 
 

@@ -148,6 +148,8 @@ class Users:
         with transaction() as connection:
             user = self._locked(connection, user_id)
             _check_phone(values, has_number=user.phone_number is not None)
+            if values.get("phone_number") == user.phone_number and "phone_number_verified" not in claims:
+                values.pop("phone_number_verified", None)  # the same number again is no new one
             changed = {name: value for name, value in values.items() if getattr(user, name) != value}
             if not changed:
                 return user
