@@ -35,6 +35,7 @@ from idp.identity.clients.self_registration import SelfRegistration
 from idp.identity.clients.software_statements import SoftwareStatements
 from idp.identity.consents.consents import Consents
 from idp.identity.consents.terms import TermsAcceptances
+from idp.identity.credentials.breached_passwords import breached_passwords
 from idp.identity.credentials.mailed_proofs import MailedProofs
 from idp.identity.credentials.passwords import Passwords
 from idp.identity.credentials.totp import Totp
@@ -118,7 +119,7 @@ def build_provider(settings: Settings) -> Provider:
     keyset = Keyset(settings, sealer, audit)
     users = Users(audit)
     avatars = Avatars(settings, open_blobs(settings.avatars), users)
-    passwords = Passwords(settings.passwords, secrets, audit)
+    passwords = Passwords(settings.passwords, secrets, audit, breached_passwords(settings))
     proofs = MailedProofs(secrets)
     outbox = Outbox()
     mail = MailRoom(settings, sealer, outbox, Mailer(settings))

@@ -80,9 +80,10 @@ class Event(StrEnum):
     PREFERENCES_CHANGED = "preferences:changed"
     """A user changed how pages look to them, or which mail they want (`mail`: topic and decision)."""
     PASSWORD_SET = "password:set"
-    """A password was set or replaced."""
+    """A password was set or replaced (`breach_check`: who looked for it among breached ones, the `service` or the
+    `bundled` list alone), or the hash of another system (`scheme`) was taken over."""
     PASSWORD_REHASHED = "password:rehashed"
-    """A password was hashed anew at sign-in, because parameters or pepper had changed."""
+    """A password was hashed anew at sign-in: parameters or pepper had changed, or another system (`scheme`) made it."""
     TOTP_ENROLLED = "totp:enrolled"
     """A one-time code generator was enrolled."""
     ROLE_CREATED = "role:created"

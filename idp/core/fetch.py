@@ -33,6 +33,7 @@ _JSON = re.compile(r"application/(?:[a-z0-9!#$&^_.-]+\+)?json", re.IGNORECASE)
 _JWT = re.compile(r"application/(?:(?:[a-z0-9-]+\+)?jwt|jose|octet-stream)|text/plain|", re.IGNORECASE)
 # What an image is, its bytes decide; this only spares us reading a page.
 _IMAGE = re.compile(r"image/[a-z0-9.+-]+|(?:application|binary)/octet-stream|", re.IGNORECASE)
+_TEXT = re.compile(r"text/plain", re.IGNORECASE)
 _COMPACT = re.compile(rb"\s*[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*){2,4}\s*")
 
 _DOCUMENTS = "application/json, application/oauth-authz-req+jwt, application/jwt"
@@ -82,6 +83,14 @@ class Fetcher:
         if not _COMPACT.fullmatch(body):
             raise FetchError("the document is not a token in compact form")
         return body.decode("ascii")
+
+    def get_text(self, url: str, max_bytes: int, headers: Mapping[str, str] | None = None) -> str:
+        """The plain text at `url`, at most `max_bytes` of it. Raises FetchError, or Unavailable."""
+        body = self._get(url, _reader(_TEXT, "text/plain", headers), max_bytes)
+        try:
+            return body.decode("utf-8")
+        except UnicodeDecodeError:
+            raise FetchError("the document is not text") from None
 
     def get_image(self, url: str, max_bytes: int) -> bytes:
         """What is said to be an image at `url`, at most `max_bytes` of it. Raises FetchError, or Unavailable."""
@@ -251,11 +260,11 @@ def _post(connection: http.client.HTTPConnection, target: Target, form: bytes) -
     return b""
 
 
-def _reader(media_type: re.Pattern[str], accept: str = _DOCUMENTS) -> Talk:
+def _reader(media_type: re.Pattern[str], accept: str = _DOCUMENTS, headers: Mapping[str, str] | None = None) -> Talk:
     """What GETs a document of that media type."""
 
     def read(connection: http.client.HTTPConnection, target: Target, max_bytes: int) -> bytes:
-        connection.request("GET", target.path, headers=_headers(target, accept))
+        connection.request("GET", target.path, headers=_headers(target, accept) | dict(headers or {}))
         with connection.getresponse() as response:
             if response.status != 200:
                 kind = "a redirect, which is not followed" if 300 <= response.status < 400 else "no document"

@@ -3,6 +3,7 @@
 import ipaddress
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -112,6 +113,13 @@ class PasswordSettings(Section):
     """Most characters of a new password."""
     minimum_score: int = Field(0, ge=0, le=4)
     """How hard to guess a new password must be, by zxcvbn's measure: 3 is ten billion guesses. 0: advice only."""
+    history: int = Field(0, ge=0, le=24)
+    """A new password must be none of the user's last so many, the present one included. 0: none are kept."""
+    breach_check: bool | None = None
+    """Ask a breached-password service about every new password. It learns 20 bits of a hash and our address.
+    Unset: in production only. Off, or while it does not answer, the bundled list decides alone."""
+    breach_check_url: str = "https://api.pwnedpasswords.com/range"
+    """Where that service is: the range endpoint of Have I Been Pwned, or of a mirror of your own."""
     argon2_memory_kib: int = Field(19456, ge=8)
     """Argon2id memory, in KiB; a change rehashes passwords at sign-in."""
     argon2_iterations: int = Field(2, ge=1)
@@ -120,6 +128,14 @@ class PasswordSettings(Section):
     """Argon2id lanes."""
     argon2_concurrency: int = Field(1, ge=1, le=64)
     """Hashes computed at a time in each worker process."""
+
+    @field_validator("breach_check_url")
+    @classmethod
+    def _is_a_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("must be an http(s) URL without a query")
+        return value
 
 
 class Fetch(Section):

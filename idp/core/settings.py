@@ -173,6 +173,12 @@ class Settings(Section):
         return not self.is_production if chosen is None else chosen
 
     @property
+    def checks_breaches(self) -> bool:
+        """True if a service is asked about new passwords."""
+        chosen = self.passwords.breach_check
+        return self.is_production if chosen is None else chosen
+
+    @property
     def is_production(self) -> bool:
         """True in production mode, where development conveniences are absent."""
         return self.environment == "production"

@@ -15,7 +15,7 @@ from idp.core.crypto import SecretRing
 from idp.core.errors import Invalid, NotFound, Unavailable
 from idp.core.events import Event
 from idp.core.setting_sections import PasswordSettings
-from idp.identity.credentials import passwords as module
+from idp.identity.credentials import password_hashes as module
 from idp.identity.credentials.passwords import Passwords, WeakPassword
 from idp.storage.db import reading, transaction
 from idp.storage.tables import PasswordCredential
@@ -63,7 +63,7 @@ def test_the_hash_is_argon2id_salted_and_peppered(house: House) -> None:
 
 
 def test_default_cost_is_the_recommended_one() -> None:
-    made = Passwords(PasswordSettings(), SecretRing([SECRET]), None)._dummy  # type: ignore[arg-type]
+    made = Passwords(PasswordSettings(), SecretRing([SECRET]), None)._hashes._dummy  # type: ignore[arg-type]
     assert made.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 
 
@@ -133,7 +133,7 @@ class _Counting:
     """Counts how often Argon2 runs."""
 
     def __init__(self, passwords: Passwords) -> None:
-        self.hasher = passwords._hasher
+        self.hasher = passwords._hashes._hasher
         self.calls: list[str] = []
         self.running = self.most = 0
         self.lock = threading.Lock()
@@ -163,14 +163,14 @@ def test_lg1_unknown_users_cost_one_verification_of_the_same_parameters(house: H
     user, bare = house.person(), house.person("bare@example.com")
     house.passwords.set(user.id, GOOD)
     counting = _Counting(house.passwords)
-    house.passwords._hasher = counting  # type: ignore[assignment]
+    house.passwords._hashes._hasher = counting  # type: ignore[assignment]
     for someone in (user.id, bare.id, "unknown", None):
         assert not house.passwords.verify(someone, OTHER)
     assert counting.calls == ["verify m=64,t=1,p=1"] * 4
 
 
 def test_the_dummy_matches_nothing(house: House) -> None:
-    for guess in ("", GOOD, house.passwords._dummy):
+    for guess in ("", GOOD, house.passwords._hashes._dummy):
         assert not house.passwords.verify(None, guess)
 
 
@@ -273,7 +273,7 @@ def test_concurrency_is_bounded(house: House) -> None:
     bounded.set(user.id, GOOD)
     counting = _Counting(bounded)
     counting.slow = 0.02
-    bounded._hasher = counting  # type: ignore[assignment]
+    bounded._hashes._hasher = counting  # type: ignore[assignment]
     assert all(house.at_once(6, lambda _: bounded.verify(user.id, GOOD)))
     assert counting.most <= 2
 
@@ -283,10 +283,10 @@ def test_overload_is_unavailable_not_a_hang(house: House, monkeypatch: pytest.Mo
     monkeypatch.setattr(module, "LONGEST_WAIT", 0.01)
     crowded = Passwords(CHEAP.model_copy(update={"argon2_concurrency": 1}), house.secrets, house.audit)
     crowded.set(user.id, GOOD)
-    crowded._turns.acquire()
+    crowded._hashes._turns.acquire()
     with pytest.raises(Unavailable):
         crowded.verify(user.id, GOOD)
-    crowded._turns.release()
+    crowded._hashes._turns.release()
     assert crowded.verify(user.id, GOOD)
 
 

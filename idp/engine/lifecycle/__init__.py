@@ -40,14 +40,15 @@ class Lifecycle:
         password: str,
         *,
         context_words: Iterable[str] = (),
+        with_mfa: bool = False,
         except_session_id: str | None = None,
         actor: str = "operator",
     ) -> None:
         """Set a new password, sign the user out everywhere else, and lift a lockout.
 
-        Raises WeakPassword if the policy refuses it.
+        `with_mfa` says that they never get in without a second factor. Raises WeakPassword if the policy refuses it.
         """
-        prepared = self._passwords.prepare(password, context_words)
+        prepared = self._passwords.prepare(password, context_words, user_id=user_id, with_mfa=with_mfa)
         with transaction():
             self._passwords.store(user_id, prepared, actor=actor)
             self._sessions.end_all(user_id, "password_changed", except_session_id, revoke_offline=True, actor=actor)

@@ -1,41 +1,46 @@
-"""Passwords: Argon2id over an HMAC pepper."""
+"""Passwords: set, verified, adopted from other systems, and replaced."""
 
-import base64
-import hmac
 import logging
-import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import threading
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from threading import BoundedSemaphore
 from typing import Any, Final
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from idp.core.clock import now
-from idp.core.crypto import DerivedKey, SecretRing
+from idp.core.crypto import SecretRing
 from idp.core.errors import Invalid, NotFound, Unavailable
 from idp.core.events import Event
 from idp.core.setting_sections import PasswordSettings
+from idp.identity.credentials.breached_passwords import BreachedPasswords
+from idp.identity.credentials.former_passwords import last_passwords, remember
+from idp.identity.credentials.legacy_hashes import LegacyHash
+from idp.identity.credentials.legacy_hashes.recipe import PREFIX as LEGACY_PREFIX
+from idp.identity.credentials.password_hashes import PasswordHashes, StoredHash
 from idp.identity.credentials.password_policy import Violation, check, normalize
 from idp.identity.locks import credential_version, lock_user
 from idp.services.audit import AuditTrail
-from idp.storage.db import holds_connection, reading, transaction
+from idp.storage.db import reading, transaction
 from idp.storage.prepared import prepared
 from idp.storage.tables import PasswordCredential
 
-PEPPER: Final = "password-pepper"
-LONGEST_WAIT: Final = 6.0
-"""Seconds to wait for a turn at Argon2 before the caller is told to come back."""
+LONGEST_COMPARISON: Final = 6.0
+"""Seconds that comparing a new password with former ones may take before the caller is told to come back."""
+SAMPLE_LIFETIME: Final = 60.0
+"""Seconds for which we believe to know whether there are still hashes of other systems."""
 
 _c = PasswordCredential.__table__.c
 _STORED: Final = prepared(select(_c.hash, _c.pepper_id, _c.changed_at).where(_c.user_id == bindparam("user")))
-
-_SALT_BYTES = 16
-_HASH_BYTES = 32
+# The text decides, in case a process of the release before has replaced the hash and left the scheme alone.
+_ANY_LEGACY: Final = (
+    select(_c.hash, _c.pepper_id)
+    .where(_c.scheme.is_not(None), _c.hash.startswith(LEGACY_PREFIX, autoescape=True))
+    .order_by(_c.user_id)
+    .limit(1)
+)
 _log = logging.getLogger(__name__)
 
 
@@ -52,92 +57,124 @@ class WeakPassword(Invalid):
 class PreparedPassword:
     """A new password that meets the policy, hashed and ready to be stored."""
 
-    hash: str
-    pepper_id: str
+    hash: StoredHash
+    breach_check: str
+    """Who looked for it among breached passwords: the `service`, or the `bundled` list alone."""
 
 
 @dataclass(frozen=True, slots=True)
-class _StoredPassword:
-    hash: str
-    pepper_id: str
+class _Credential:
+    stored: StoredHash
     changed_at: datetime
 
 
 class Passwords:
-    """Sets and verifies passwords. Memory and processor time are bounded: `argon2_concurrency` at a time.
+    """Sets and verifies passwords.
 
     A password is never hashed inside a transaction. To change one together with other records, call
     `prepare` first and `store` inside the transaction; then end the user's sessions.
     """
 
-    def __init__(self, settings: PasswordSettings, secrets: SecretRing, audit: AuditTrail) -> None:
+    def __init__(
+        self,
+        settings: PasswordSettings,
+        secrets: SecretRing,
+        audit: AuditTrail,
+        breached: BreachedPasswords | None = None,
+    ) -> None:
+        """Without `breached`, the bundled list alone says what attackers know."""
         self._settings = settings
-        self._secrets = secrets
         self._audit = audit
-        self._hasher = PasswordHasher(
-            time_cost=settings.argon2_iterations,
-            memory_cost=settings.argon2_memory_kib,
-            parallelism=settings.argon2_parallelism,
-            hash_len=_HASH_BYTES,
-            salt_len=_SALT_BYTES,
-        )
-        self._turns = BoundedSemaphore(settings.argon2_concurrency)
-        self._dummy = self._dummy_hash()
+        self._breached = breached
+        self._hashes = PasswordHashes(settings, secrets)
+        self._sample = _LegacySample()
 
     def set(self, user_id: str, password: str, context_words: Iterable[str] = (), *, actor: str = "operator") -> None:
         """Give the user this password. Raises WeakPassword, NotFound, or Unavailable under overload."""
-        self.store(user_id, self.prepare(password, context_words), actor=actor)
+        self.store(user_id, self.prepare(password, context_words, user_id=user_id), actor=actor)
 
-    def prepare(self, password: str, context_words: Iterable[str] = ()) -> PreparedPassword:
-        """Check a new password against the policy and hash it. Raises WeakPassword or Unavailable."""
-        violations = check(password, self._settings, context_words)
+    def prepare(
+        self,
+        password: str,
+        context_words: Iterable[str] = (),
+        *,
+        user_id: str | None = None,
+        with_mfa: bool = False,
+    ) -> PreparedPassword:
+        """Check a new password against the policy and hash it. Raises WeakPassword or Unavailable.
+
+        `user_id` names whose former passwords it must not be; `with_mfa` says that they are never signed in by
+        the password alone, so that a shorter one will do.
+        """
+        violations = check(password, self._settings, context_words, with_mfa=with_mfa)
         if violations:
             raise WeakPassword(violations)
-        return self._hash(normalize(password))
+        text = normalize(password)
+        known = None if self._breached is None else self._breached.contains(text)
+        if known:
+            raise WeakPassword([Violation("breached")])
+        if user_id is not None and self._was_used(user_id, text, password):
+            raise WeakPassword([Violation("reused")])
+        return PreparedPassword(self._hashes.make(text), "bundled" if known is None else "service")
 
     def store(self, user_id: str, prepared: PreparedPassword, *, actor: str = "operator") -> None:
         """Replace the user's password by one that was prepared. Raises NotFound."""
-        values: dict[str, Any] = {"hash": prepared.hash, "pepper_id": prepared.pepper_id, "changed_at": now()}
-        own = PasswordCredential.user_id == user_id
         with transaction() as connection:
-            # The lock also makes two first passwords of one user come one after the other.
+            replaced = self._replace(connection, user_id, prepared.hash)
+            if replaced is not None:
+                remember(connection, user_id, replaced, now(), max(0, self._settings.history - 1))
+            self._audit.record(
+                Event.PASSWORD_SET,
+                actor=actor,
+                user_id=user_id,
+                replaced=replaced is not None,
+                breach_check=prepared.breach_check,
+            )
+
+    def adopt(self, user_id: str, legacy: LegacyHash, *, actor: str = "operator") -> bool:
+        """Let the user go on with the password they have in another system. Raises NotFound.
+
+        False, and nothing is changed, if they have a password of ours or this hash already.
+        """
+        stored = self._hashes.adopt(legacy)
+        with transaction() as connection:
             if lock_user(connection, user_id) is None:
                 raise NotFound("there is no such user")
-            before = connection.execute(select(PasswordCredential.changed_at).where(own)).scalar_one_or_none()
-            if before is None:
-                connection.execute(insert(PasswordCredential).values(user_id=user_id, **values))
-            else:
-                # Never the same instant twice, whatever the clocks say: it tells one password from the next.
-                values["changed_at"] = max(values["changed_at"], before + timedelta(microseconds=1))
-                connection.execute(update(PasswordCredential).where(own).values(**values))
-            self._audit.record(Event.PASSWORD_SET, actor=actor, user_id=user_id, replaced=before is not None)
+            present = self._load(user_id)
+            if present is not None and (present.stored.scheme is None or present.stored == stored):
+                return False
+            self._replace(connection, user_id, stored)
+            self._audit.record(
+                Event.PASSWORD_SET, actor=actor, user_id=user_id, replaced=present is not None, scheme=stored.scheme
+            )
+        self._sample.forget()
+        return True
 
     def verify(self, user_id: str | None, password: str) -> str | None:
         """The version of the credential that was proven if this is the user's password, else None.
 
         Whoever opens a session on the strength of it names the version, and is refused if the password was
-        changed since. Costs the same if there is no such user (None) or no password. A hash made with other
-        parameters or another pepper is renewed after success. Raises Unavailable under overload.
+        changed since. Every refusal costs the same, also if there is no such user (None) or no password: an Argon2
+        hash, and one like another system's while there are such hashes. One that is not as it would be made today
+        is renewed after success. Raises Unavailable under overload.
         """
         credential = self._load(user_id)
+        sample = self._sample.get()
         try:
             text = normalize(password)
         except Invalid:
             text, credential = "", None
-        if credential is not None and self._secrets.by_id(PEPPER, credential.pepper_id) is None:
-            _log.error(
-                "the secret key behind password pepper %s is not configured: nobody whose password was made "
-                "with it can sign in; add it to IDP_PREVIOUS_SECRET_KEYS",
-                credential.pepper_id,
-            )
-            credential = None
-        if credential is None:
-            self._matches(self._dummy, self._secrets.current(PEPPER), text)
+        if credential is None or not self._hashes.can_check(credential.stored):
+            self._hashes.cost_as_much(text)
+            self._cost_as_legacy(text, sample)
             return None
-        pepper = self._secrets.by_id(PEPPER, credential.pepper_id) or self._secrets.current(PEPPER)
-        if not self._matches(credential.hash, pepper, text):
+        if not self._hashes.matches(credential.stored, text, password):
+            if credential.stored.scheme is None:
+                self._cost_as_legacy(text, sample)
+            else:
+                self._hashes.cost_as_much(text)
             return None
-        if user_id is not None and self._is_outdated(credential):
+        if user_id is not None and self._hashes.is_outdated(credential.stored):
             self._renew(user_id, credential, text)
         return credential_version(credential.changed_at)
 
@@ -145,65 +182,92 @@ class Passwords:
         """True if the user can sign in with a password."""
         return self._load(user_id) is not None
 
-    def _load(self, user_id: str | None) -> "_StoredPassword | None":
+    def has_own_password(self, user_id: str) -> bool:
+        """True if the user has a password whose hash we made: set here, or signed in with here."""
+        credential = self._load(user_id)
+        return credential is not None and credential.stored.scheme is None
+
+    def _load(self, user_id: str | None) -> _Credential | None:
         with reading() as connection:
             row = connection.execute(_STORED, {"user": user_id or ""}).first()
-        return None if row is None else _StoredPassword(row.hash, row.pepper_id, row.changed_at)
+        return None if row is None else _Credential(StoredHash(row.hash, row.pepper_id), row.changed_at)
 
-    def _hash(self, text: str) -> PreparedPassword:
-        pepper = self._secrets.current(PEPPER)
-        with self._turn():
-            return PreparedPassword(self._hasher.hash(_peppered(pepper, text)), pepper.id)
+    def _cost_as_legacy(self, text: str, sample: StoredHash | None) -> None:
+        if sample is not None:
+            self._hashes.cost_as_much(text, sample)
 
-    def _matches(self, encoded: str, pepper: DerivedKey, text: str) -> bool:
-        with self._turn():
-            try:
-                return bool(self._hasher.verify(encoded, _peppered(pepper, text)))
-            except (VerificationError, InvalidHashError):
-                return False
+    def _was_used(self, user_id: str, text: str, typed: str) -> bool:
+        """Among the last ones. Each comparison takes a turn of its own, so that sign-ins come in between."""
+        if not self._settings.history:
+            return False
+        deadline = time.monotonic() + LONGEST_COMPARISON
+        for former in last_passwords(user_id, self._settings.history):
+            if time.monotonic() > deadline:
+                raise Unavailable("too many passwords are being checked at once")
+            if self._hashes.matches(former, text, typed):
+                return True
+        return False
 
-    def _is_outdated(self, credential: "_StoredPassword") -> bool:
-        if credential.pepper_id != self._secrets.current(PEPPER).id:
-            return True
-        return bool(self._hasher.check_needs_rehash(credential.hash))
+    @staticmethod
+    def _replace(connection: Connection, user_id: str, fresh: StoredHash) -> StoredHash | None:
+        """Put a hash in the place of the one before, which is returned. Raises NotFound."""
+        own = PasswordCredential.user_id == user_id
+        values: dict[str, Any] = {
+            "hash": fresh.hash, "pepper_id": fresh.pepper_id, "scheme": fresh.scheme, "changed_at": now()
+        }  # fmt: skip
+        # The lock also makes two first passwords of one user come one after the other.
+        if lock_user(connection, user_id) is None:
+            raise NotFound("there is no such user")
+        before = connection.execute(select(_c.hash, _c.pepper_id, _c.changed_at).where(own)).first()
+        if before is None:
+            connection.execute(insert(PasswordCredential).values(user_id=user_id, **values))
+            return None
+        # Never the same instant twice, whatever the clocks say: it tells one password from the next.
+        values["changed_at"] = max(values["changed_at"], before.changed_at + timedelta(microseconds=1))
+        connection.execute(update(PasswordCredential).where(own).values(**values))
+        return StoredHash(before.hash, before.pepper_id)
 
-    def _renew(self, user_id: str, credential: "_StoredPassword", text: str) -> None:
+    def _renew(self, user_id: str, credential: _Credential, text: str) -> None:
+        stored = credential.stored
         try:
-            fresh = self._hash(text)
+            fresh = self._hashes.make(text)
             # Only if nobody set another password meanwhile. `changed_at` stays: it is the same password.
             statement = (
                 update(PasswordCredential)
-                .where(PasswordCredential.user_id == user_id, PasswordCredential.hash == credential.hash)
-                .values(hash=fresh.hash, pepper_id=fresh.pepper_id)
+                .where(PasswordCredential.user_id == user_id, PasswordCredential.hash == stored.hash)
+                .values(hash=fresh.hash, pepper_id=fresh.pepper_id, scheme=None)
                 .returning(PasswordCredential.user_id)
                 .execution_options(synchronize_session=False)
             )
             with transaction() as connection:
                 if connection.execute(statement).first() is not None:
-                    self._audit.record(Event.PASSWORD_REHASHED, actor="system", user_id=user_id)
+                    self._audit.record(Event.PASSWORD_REHASHED, actor="system", user_id=user_id, scheme=stored.scheme)
         except Unavailable:
             # The password was right; its hash can be renewed the next time.
             _log.warning("a password hash could not be renewed now")
 
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        if holds_connection():
-            raise RuntimeError("a password is never hashed inside a transaction")
-        if not self._turns.acquire(timeout=LONGEST_WAIT):
-            raise Unavailable("too many passwords are being checked at once")
-        try:
-            yield
-        finally:
-            self._turns.release()
 
-    def _dummy_hash(self) -> str:
-        """A hash that nothing matches and that costs as much as a real one; made without running Argon2."""
-        settings = self._settings
-        salt, digest = (base64.b64encode(os.urandom(size)).rstrip(b"=").decode() for size in (_SALT_BYTES, _HASH_BYTES))
-        cost = f"m={settings.argon2_memory_kib},t={settings.argon2_iterations},p={settings.argon2_parallelism}"
-        return f"$argon2id$v=19${cost}${salt}${digest}"
+class _LegacySample:
+    """One hash of another system, as long as there are any: its cost is what every refusal has to cost."""
 
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: StoredHash | None = None
+        self._until = 0.0
 
-def _peppered(pepper: DerivedKey, text: str) -> bytes:
-    # The MAC gives every password the same size, so that a long one costs no more than a short one.
-    return hmac.digest(pepper.key, text.encode(), "sha256")
+    def get(self) -> StoredHash | None:
+        """Asks the database once a minute. Raises Unavailable."""
+        with self._lock:
+            if time.monotonic() < self._until:
+                return self._known
+        with reading() as connection:
+            row = connection.execute(_ANY_LEGACY).first()
+        with self._lock:
+            self._known = None if row is None else StoredHash(row.hash, row.pepper_id)
+            self._until = time.monotonic() + SAMPLE_LIFETIME
+            return self._known
+
+    def forget(self) -> None:
+        """Look again at the next opportunity."""
+        with self._lock:
+            self._until = 0.0

@@ -4,7 +4,7 @@ from idp.storage.tables.access import Role, RoleAssignment
 from idp.storage.tables.audit import AuditEvent, AuditHead, AuditSeal, AuditStream
 from idp.storage.tables.clients import ClientLogo, ClientRow, ClientSecret, InitialAccessToken, ResourceServerRow
 from idp.storage.tables.consents import ConsentRecord, ConsentRow, TermsAcceptance
-from idp.storage.tables.credentials import MailedProof, PasswordCredential, TotpCredential
+from idp.storage.tables.credentials import FormerPassword, MailedProof, PasswordCredential, TotpCredential
 from idp.storage.tables.ephemeral import EphemeralEntry
 from idp.storage.tables.keys import SigningKeyRow
 from idp.storage.tables.limits import ThrottleRow
@@ -27,6 +27,7 @@ __all__ = [
     "ConsentRecord",
     "ConsentRow",
     "EphemeralEntry",
+    "FormerPassword",
     "InitialAccessToken",
     "MailOptIn",
     "MailedProof",

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Integer, LargeBinary, String, Text
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp.core.clock import now
@@ -12,14 +12,35 @@ from idp.storage.db import Base
 
 
 class PasswordCredential(Base):
-    """A user's password: an encoded Argon2id hash over the peppered password."""
+    """A user's password: an encoded Argon2id hash over the peppered password, or what stands for another system's."""
 
     __tablename__ = "password_credentials"
+    __table_args__ = (
+        # Soon empty: each of those leaves it at the first sign-in.
+        Index(
+            "ix_password_credentials_legacy", "user_id",
+            sqlite_where=text("scheme IS NOT NULL"), postgresql_where=text("scheme IS NOT NULL"),
+        ),
+    )  # fmt: skip
 
     user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     hash: Mapped[str] = mapped_column(Text)
     pepper_id: Mapped[str] = mapped_column(String(8))
+    scheme: Mapped[str | None] = mapped_column(String(32))
+    """The algorithm of another system, until the user signs in for the first time; empty for our own hashes."""
     changed_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class FormerPassword(Base):
+    """A password that a user had before, kept so that it is not chosen again. Only if the settings ask for it."""
+
+    __tablename__ = "former_passwords"
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    hash: Mapped[str] = mapped_column(Text)
+    pepper_id: Mapped[str] = mapped_column(String(8))
+    replaced_at: Mapped[datetime] = mapped_column(default=now)
 
 
 class TotpCredential(Base):
