@@ -13,6 +13,7 @@ from idp.engine.demo_accounts import refuse_demo_accounts
 from idp.engine.interaction import Interactions
 from idp.engine.lifecycle import Lifecycle
 from idp.engine.lifecycle.retention import Retention
+from idp.engine.lockout import Lockout
 from idp.engine.logout import BackChannelLogout
 from idp.engine.mail import MAIL_MESSAGE, MailRoom
 from idp.engine.notices import Notices
@@ -181,6 +182,7 @@ def build_provider(settings: Settings) -> Provider:
         interactions=Interactions(store, pending, settings.lifetimes),
         tokens=_tokens(settings, secrets, keyset, resource_servers, store, durable, encryption),
         lifecycle=Lifecycle(users, passwords, sessions, throttle),
+        lockout=Lockout(settings, throttle, proofs, mail, audit),
         retention=Retention(
             settings.retention, sessions, throttle, audit, outbox, (store, durable), registration, proofs, avatars
         ),

@@ -147,8 +147,18 @@ def reactivate(user_ref: str) -> None:
         user = find_user(provider, user_ref)
         with transaction():
             provider.lifecycle.reactivate(user.id)
-            provider.throttle.unlock(user.id)
+            provider.lockout.unlock(user.id)
     click.echo(f"Reactivated {user.id}.")
+
+
+@user_group.command("unlock", short_help="Forget wrong passwords, so that a locked-out user can sign in again.")
+@click.argument("user_ref", metavar="USER")
+def unlock(user_ref: str) -> None:
+    """Forget the wrong passwords that delay a user's sign-in or have switched it off."""
+    with running_provider() as provider:
+        user = find_user(provider, user_ref)
+        was_locked = provider.lockout.unlock(user.id)
+    click.echo(f"{'Unlocked' if was_locked else 'Was not locked; forgot the wrong passwords of'} {user.id}.")
 
 
 @user_group.command("delete", short_help="Delete a user for good, with all that hangs on them.")

@@ -58,6 +58,11 @@ class Event(StrEnum):
     CODE_REUSED = "code:reuse_detected"
     """An authorization code was presented again; what it had yielded is revoked."""
 
+    ACCOUNT_LOCKED = "account:locked"
+    """Wrong passwords in a row have switched password sign-in off, save on browsers that signed in before."""
+    ACCOUNT_UNLOCKED = "account:unlocked"
+    """Wrong passwords were forgotten at the word of the person or an operator; `was_locked` if there were that many."""
+
     REGISTRATION_STARTED = "registration:started"
     """A person began to register themselves (`attempt` names this one)."""
     PASSWORD_RESET_REQUESTED = "password_reset:requested"

@@ -2,25 +2,30 @@
 
 from flask import Blueprint
 
+from idp.engine.mailed_links import link_path
+from idp.identity.credentials.mailed_proofs import Purpose
 from idp.signin.consent import consent
 from idp.signin.dispatcher import Gone, gone, hub, start
 from idp.signin.leave import another_account, cancel, restart
 from idp.signin.login import login
 from idp.signin.select_account import select_account
 from idp.signin.totp import totp
+from idp.signin.unlock import unlock, unlocked
 
-blueprint = Blueprint("signin", __name__, url_prefix="/signin")
+blueprint = Blueprint("signin", __name__)
 
 _FORM = ("GET", "POST")
 
 blueprint.register_error_handler(Gone, gone)
 
-blueprint.add_url_rule("/", "start", start)
-blueprint.add_url_rule("/<interaction_id>", "hub", hub)
-blueprint.add_url_rule("/<interaction_id>/select-account", "select_account", select_account, methods=_FORM)
-blueprint.add_url_rule("/<interaction_id>/login", "login", login, methods=_FORM)
-blueprint.add_url_rule("/<interaction_id>/totp", "totp", totp, methods=_FORM)
-blueprint.add_url_rule("/<interaction_id>/consent", "consent", consent, methods=_FORM)
-blueprint.add_url_rule("/<interaction_id>/cancel", "cancel", cancel)
-blueprint.add_url_rule("/<interaction_id>/restart", "restart", restart)
-blueprint.add_url_rule("/<interaction_id>/another-account", "another_account", another_account)
+blueprint.add_url_rule("/signin/", "start", start)
+blueprint.add_url_rule("/signin/<interaction_id>", "hub", hub)
+blueprint.add_url_rule("/signin/<interaction_id>/select-account", "select_account", select_account, methods=_FORM)
+blueprint.add_url_rule("/signin/<interaction_id>/login", "login", login, methods=_FORM)
+blueprint.add_url_rule("/signin/<interaction_id>/totp", "totp", totp, methods=_FORM)
+blueprint.add_url_rule("/signin/<interaction_id>/consent", "consent", consent, methods=_FORM)
+blueprint.add_url_rule("/signin/<interaction_id>/cancel", "cancel", cancel)
+blueprint.add_url_rule("/signin/<interaction_id>/restart", "restart", restart)
+blueprint.add_url_rule("/signin/<interaction_id>/another-account", "another_account", another_account)
+blueprint.add_url_rule(link_path(Purpose.UNLOCK), "unlock", unlock, methods=_FORM)
+blueprint.add_url_rule("/unlocked", "unlocked", unlocked)

@@ -41,7 +41,7 @@ def install_headers(
         headers = response.headers
         # Adding is cheaper than setting, which looks for the name first. Nobody else sets these.
         headers.add("X-Content-Type-Options", "nosniff")
-        headers.add("Referrer-Policy", "same-origin")
+        headers.add("Referrer-Policy", "no-referrer" if "withholds_referrer" in g else "same-origin")
         if settings.is_https:
             headers.add("Strict-Transport-Security", transport_security)
         if "Cache-Control" not in headers:

@@ -111,6 +111,11 @@ def allow_frames(origins: Sequence[str]) -> None:
     g.frame_sources = tuple(origins)
 
 
+def withhold_referrer() -> None:
+    """Tell nobody the address of this page, not even this server's own files: it carries a secret."""
+    g.withholds_referrer = True
+
+
 def install_pages(app: Flask) -> None:
     """Give every template its common context."""
 
@@ -122,7 +127,7 @@ def install_pages(app: Flask) -> None:
             "product_name": settings.product_name,
             "locale": str(locale).replace("_", "-"),
             "text_dir": locale.text_direction if locale else "ltr",
-            "languages": [(code, name, _language_url(code)) for code, name in LANGUAGES.items()],
+            "languages": language_links(request.path if request.method == "GET" else None),
             "theme": page_theme(settings),
             "support_url": settings.support_url,
             "request_id": g.get("request_id"),
@@ -140,10 +145,9 @@ def _asset(name: str) -> str:
     return url_for("static", filename=name, v=__version__)
 
 
-def _language_url(code: str) -> str:
-    """Switch the language, and come back to this page if it can be asked for again."""
-    here = request.path if request.method == "GET" else None
-    return url_for("web.language", code=code, next=here)
+def language_links(here: str | None) -> list[tuple[str, str, str]]:
+    """What switches the language and comes back: code, name and URL of each. `here` is None for the start page."""
+    return [(code, name, url_for("web.language", code=code, next=here)) for code, name in LANGUAGES.items()]
 
 
 def is_local_path(target: str | None) -> bool:

@@ -11,6 +11,7 @@ from idp.core.settings import Settings
 from idp.engine.interaction import Interactions
 from idp.engine.lifecycle import Lifecycle
 from idp.engine.lifecycle.retention import Retention
+from idp.engine.lockout import Lockout
 from idp.engine.mail import MailRoom
 from idp.engine.notices import Notices
 from idp.engine.tokens import Tokens
@@ -83,6 +84,7 @@ class Provider:
     interactions: Interactions
     tokens: Tokens
     lifecycle: Lifecycle
+    lockout: Lockout
     retention: Retention
 
 

@@ -2,6 +2,7 @@
 
 from idp.web import texts
 from tests.helpers.gallery_account import ACCOUNT_VARIANTS
+from tests.helpers.gallery_recovery import RECOVERY_VARIANTS
 from tests.helpers.gallery_variant import ALICE, LONG, RTL_USER, Variant
 
 CLIENT = {
@@ -100,6 +101,7 @@ FAILED = [{"field": "username", "message": texts.SIGN_IN_FAILED}]
 
 VARIANTS = (
     *ACCOUNT_VARIANTS,
+    *RECOVERY_VARIANTS,
     Variant("login", "signin/login.html", {**LOGIN, **BACK}),
     Variant("login-logo", "signin/login.html", {**LOGIN, **BACK, "client": CLIENT_LOGO}),
     Variant("login-plain", "signin/login.html", {**LOGIN, "cancel_url": None}),

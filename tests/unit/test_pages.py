@@ -17,11 +17,13 @@ DATA_PAGE = {
     "oauth/logged_out.html": "logged-out", "oauth/form_post.html": "form-post", "web/error.html": "error",
     "web/home.html": "home", "oauth/unvouched.html": "unvouched",
     "account/overview.html": "account-overview",
+    "signin/mailed_link.html": "mailed-link", "signin/mailed_link_over.html": "error",
+    "signin/unlocked.html": "unlocked",
 }  # fmt: skip
 BUTTON_IDS = {
     "signin/login.html": {"login-submit"}, "signin/totp.html": {"mfa-submit"},
     "signin/consent.html": {"consent-allow", "consent-deny"}, "oauth/end_session.html": {"logout-confirm"},
-    "oauth/form_post.html": {"continue"},
+    "oauth/form_post.html": {"continue"}, "signin/mailed_link.html": {"unlock-submit"},
 }  # fmt: skip
 UNWELCOME = re.compile(r"\b(please|sorry|oops|invalid|forbidden|illegal)\b|an error occurred", re.IGNORECASE)
 

@@ -36,6 +36,12 @@ def canonical_email(raw: str) -> str:
     return parse_email(raw).canonical
 
 
+def masked_email(address: str) -> str:
+    """The address as far as its owner needs it to recognise it: `a•••@example.com`."""
+    local, _, domain = address.rpartition("@")
+    return f"{local[:1]}•••@{domain}"
+
+
 def parse_email(raw: str) -> EmailAddress:
     """Check one address: no display name, no quoting, no comments, no control characters. Raises Invalid."""
     if len(raw) > 4 * LONGEST_ADDRESS:
