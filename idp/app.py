@@ -10,6 +10,7 @@ from idp.core.resources import resource_dir
 from idp.core.secrets import load_sealer, load_secret_ring
 from idp.core.settings import Settings, load_settings
 from idp.engine.demo_accounts import refuse_demo_accounts
+from idp.engine.evidence import Evidence
 from idp.engine.interaction import Interactions
 from idp.engine.lifecycle import Lifecycle
 from idp.engine.lifecycle.retention import Retention
@@ -118,6 +119,7 @@ def build_provider(settings: Settings) -> Provider:
     throttle = Throttle(settings.throttle)
     pending = Pending(store, settings.throttle.unfinished_sign_ins, settings.throttle.address_window)
     keyset = Keyset(settings, sealer, audit)
+    evidence = Evidence(settings, keyset)
     users = Users(audit)
     avatars = Avatars(settings, open_blobs(settings.avatars), users)
     passwords = Passwords(settings.passwords, secrets, audit, breached_passwords(settings))
@@ -152,6 +154,7 @@ def build_provider(settings: Settings) -> Provider:
         durable=durable,
         fetcher=fetcher,
         audit=audit,
+        evidence=evidence,
         throttle=throttle,
         pending=pending,
         keyset=keyset,
@@ -184,7 +187,7 @@ def build_provider(settings: Settings) -> Provider:
         lifecycle=Lifecycle(users, passwords, sessions, throttle),
         lockout=Lockout(settings, throttle, proofs, mail, audit),
         retention=Retention(
-            settings.retention, sessions, throttle, audit, outbox, (store, durable), registration, proofs, avatars
+            settings.retention, sessions, throttle, evidence, outbox, (store, durable), registration, proofs, avatars
         ),
     )
 

@@ -9,10 +9,14 @@ from typing import Any
 import click
 
 from idp.cli.application import running_provider
-from idp.cli.output import json_option, print_json, print_json_line, text
+from idp.cli.audit_proof import heads, verify
+from idp.cli.output import AnyFunction, json_option, print_json, print_json_line, text
 from idp.cli.user import find_user
 from idp.core.events import Event
-from idp.services.audit import AuditRecord
+from idp.core.randomness import is_identifier
+from idp.services.audit import AuditFilter, AuditRecord, SealedRecord
+from idp.services.audit.chain import exact_instant
+from idp.web.provider import Provider
 
 FOLLOW_SECONDS = 1.0
 _OVERLAP = 500
@@ -21,31 +25,45 @@ _OVERLAP = 500
 
 @click.group("audit")
 def audit_group() -> None:
-    """Read the audit trail."""
+    """Read the audit trail, and prove that it is what it was."""
+
+
+audit_group.add_command(heads)
+audit_group.add_command(verify)
+
+
+def _narrowing(function: AnyFunction) -> AnyFunction:
+    """The options that say which events."""
+    for option in (
+        click.option(
+            "--until", metavar="DATE", callback=lambda _c, option, value: _instant(option, value),
+            help="Only events before then.",
+        ),
+        click.option(
+            "--since", metavar="DATE", callback=lambda _c, option, value: _instant(option, value),
+            help="Only events from then on (UTC): 2026-01-31, or 2026-01-31T12:00:00Z.",
+        ),
+        click.option(
+            "--request", "request_id",
+            help="Only events of this request: the number on an error page, X-Request-Id.",
+        ),
+        click.option("--client", "client_id", help="Only events about the client of this client_id."),
+        click.option("--user", "user_ref", help="Only events by or about this user (id or e-mail address)."),
+        click.option("--event", callback=lambda _c, _p, name: _event(name), help="Only events such as sign_in:failed."),
+    ):  # fmt: skip
+        function = option(function)
+    return function
 
 
 @audit_group.command("tail")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 10_000), help="How many events.")
-@click.option("--event", help="Only events of this name, such as sign_in:failed.")
-@click.option("--user", "user_ref", help="Only events about this user (id or e-mail address).")
-@click.option("--client", "client_id", help="Only events about the client of this client_id.")
-@click.option("--request", "request_id", help="Only events of this request: the number on an error page, X-Request-Id.")
+@_narrowing
 @click.option("--follow", is_flag=True, help="Keep printing new events.")
 @json_option
-def tail(
-    limit: int,
-    event: str | None,
-    user_ref: str | None,
-    client_id: str | None,
-    request_id: str | None,
-    follow: bool,
-    as_json: bool,
-) -> None:
+def tail(limit: int, follow: bool, as_json: bool, **narrowing: Any) -> None:
     """Print the newest events, the latest last. With --follow, --json prints one object per line."""
-    kind = _event(event)
     with running_provider() as provider:
-        user_id = find_user(provider, user_ref).id if user_ref else None
-        newest = partial(provider.audit.tail, event=kind, user_id=user_id, client_id=client_id, request_id=request_id)
+        newest = partial(provider.audit.newest, wanted=_filter(provider, **narrowing))
         records = newest(limit)[::-1]
         if as_json and not follow:
             print_json(records)
@@ -62,22 +80,59 @@ def tail(
             records = fresh or records
 
 
-@audit_group.command("export", short_help="Print all events as JSON Lines.")
-@click.option("--since", metavar="DATE", help="Only events from then on (UTC): 2026-01-31, or 2026-01-31T12:00:00Z.")
-def export(since: str | None) -> None:
-    """Print all events, the oldest first, as JSON Lines: to keep them, or to load them elsewhere."""
-    start = None if since is None else _instant(since)
+@audit_group.command("export", short_help="Print events as JSON Lines.")
+@_narrowing
+def export(**narrowing: Any) -> None:
+    """Print events, the oldest first, as JSON Lines: to keep them, or to load them elsewhere.
+
+    Each has its place in the chain and what it takes to check it; `seal` is null for one that waits for its place.
+    """
     with running_provider() as provider:
-        for sealed in provider.audit.export(start):
-            print_json_line(sealed.record)
+        for sealed in provider.audit.export(_filter(provider, **narrowing)):
+            print_json_line(_exported(sealed))
 
 
-def _instant(value: str) -> datetime:
+def _exported(sealed: SealedRecord) -> dict[str, Any]:
+    record, seal = sealed.record, sealed.seal
+    values = {name: getattr(record, name) for name in AuditRecord.__slots__}
+    parts = None if seal is None else {name: getattr(seal, name) for name in type(seal).__slots__}
+    return {
+        **values,
+        "at": exact_instant(record.at),
+        "stream": sealed.stream,
+        "seal": parts and {name: part.hex() if isinstance(part, bytes) else part for name, part in parts.items()},
+    }
+
+
+def _filter(
+    provider: Provider,
+    event: Event | None,
+    user_ref: str | None,
+    client_id: str | None,
+    request_id: str | None,
+    since: datetime | None,
+    until: datetime | None,
+) -> AuditFilter:
+    return AuditFilter(event, _user_id(provider, user_ref), client_id, request_id, since, until)
+
+
+def _user_id(provider: Provider, user_ref: str | None) -> str | None:
+    """Of somebody who is there; or an id as it is, because the trail also speaks of those who are gone."""
+    if user_ref is None:
+        return None
+    if "@" not in user_ref and is_identifier(user_ref):
+        return user_ref
+    return find_user(provider, user_ref).id
+
+
+def _instant(option: click.Parameter, value: str | None) -> datetime | None:
+    if value is None:
+        return None
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:
         raise click.BadParameter(
-            f"'{text(value)}' is no date like 2026-01-31, or 2026-01-31T12:00:00Z.", param_hint="--since"
+            f"'{text(value)}' is no date like 2026-01-31, or 2026-01-31T12:00:00Z.", param_hint=option.opts[0]
         ) from None
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 

@@ -47,6 +47,7 @@ def maintain(provider: Provider) -> dict[str, str]:
     at = now()
     tasks: dict[str, Callable[[], object]] = {
         "keys": lambda: provider.rotation.maintain(at),
+        "audit heads": lambda: len(provider.evidence.sign_heads(at)),
         **provider.retention.tasks(at),
     }
     done: dict[str, str] = {}

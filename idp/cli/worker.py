@@ -1,4 +1,4 @@
-"""`idp worker`: what is done beside the requests: messages delivered, and periodic maintenance."""
+"""`idp worker`: what is done beside the requests: messages delivered, events sealed, periodic maintenance."""
 
 import signal
 import threading
@@ -14,6 +14,7 @@ from idp.app import create_app
 from idp.cli.database import require_current
 from idp.cli.maintenance import Lease, leased, maintain
 from idp.cli.output import instant
+from idp.cli.sealing import sealing_beside
 from idp.core.clock import now
 from idp.core.errors import IdpError
 from idp.core.settings import load_settings
@@ -37,7 +38,7 @@ _LEASE_INTERVALS = 3
 )  # fmt: skip
 @click.option("--once", is_flag=True, help="Run once and end.")
 def worker(interval: int, once: bool) -> None:
-    """Deliver messages, rotate keys, delete what has expired. Several may run beside one another."""
+    """Deliver messages, seal the audit trail, rotate keys, delete what has expired. Several may run at once."""
     application = create_app(load_settings(), tolerate_demo_accounts=True)
     if once:
         _work_once(application, interval)
@@ -56,7 +57,7 @@ def work(application: Flask, interval: int, stopping: threading.Event) -> None:
     with application.app_context():
         provider = current_provider()
         _say(f"Maintenance every {interval} s.")
-        with leased(provider, _lease_seconds(interval)) as lease:
+        with sealing_beside(application, _say), leased(provider, _lease_seconds(interval)) as lease:
             next_maintenance = time.monotonic()
             while not stopping.is_set():
                 if time.monotonic() >= next_maintenance:
@@ -73,7 +74,7 @@ def _work_once(application: Flask, interval: int) -> None:
         provider = current_provider()
         require_current(db.engine)
         with leased(provider, _lease_seconds(interval)) as lease:
-            reports = (_run(provider, lease), _deliver(provider))
+            reports = (_seal(provider), _run(provider, lease), _deliver(provider))
             _say("; ".join(filter(None, reports)) or "Nothing to do.")
 
 
@@ -93,6 +94,11 @@ def _attempt(task: Callable[[], str]) -> None:
         db.session.remove()
     if report:
         _say(report)
+
+
+def _seal(provider: Provider) -> str:
+    count = provider.audit.seal()
+    return f"{count} audit events sealed" if count else ""
 
 
 def _run(provider: Provider, lease: Lease) -> str:

@@ -171,6 +171,13 @@ class Retention(Section):
     """How long an expired family of tokens still recognises the reuse of its code."""
 
 
+class Audit(Section):
+    """The proof that the audit trail is what it was; see `engine/evidence`."""
+
+    sign_every: int = Field(900, ge=1)
+    """Seconds after which the worker signs where the chain of events has come to, if it has grown."""
+
+
 class Features(Section):
     """Switches. What is off answers as if it did not exist."""
 

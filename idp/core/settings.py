@@ -26,6 +26,7 @@ from idp.core.errors import ConfigurationError
 from idp.core.profile_settings import Avatars, Profile
 from idp.core.registration_settings import Registration
 from idp.core.setting_sections import (
+    Audit,
     Features,
     Fetch,
     Keys,
@@ -96,6 +97,7 @@ class Settings(Section):
     passwords: PasswordSettings = PasswordSettings()
     fetch: Fetch = Fetch()
     retention: Retention = Retention()
+    audit: Audit = Audit()
     features: Features = Features()
     registration: Registration = Registration()
     profile: Profile = Profile()

@@ -8,6 +8,7 @@ from flask import current_app
 from idp.core.crypto import Sealer, SecretRing
 from idp.core.fetch import Fetcher
 from idp.core.settings import Settings
+from idp.engine.evidence import Evidence
 from idp.engine.interaction import Interactions
 from idp.engine.lifecycle import Lifecycle
 from idp.engine.lifecycle.retention import Retention
@@ -56,6 +57,7 @@ class Provider:
     """Replay markers and revocations: in the database, because forgetting them would accept too much."""
     fetcher: Fetcher
     audit: AuditTrail
+    evidence: Evidence
     throttle: Throttle
     pending: Pending
     keyset: Keyset

@@ -11,38 +11,43 @@ from idp.core.events import Event
 from idp.core.randomness import new_id
 from idp.core.setting_sections import Retention as RetentionSettings
 from idp.core.setting_sections import Throttle as ThrottleSettings
+from idp.engine.evidence import Evidence
 from idp.engine.lifecycle.retention import Retention
+from idp.services.keys.keyset import Keyset
 from idp.services.limits.throttle import Throttle
 from idp.services.outbox import Outbox
 from idp.storage import batches
 from idp.storage.db import db, transaction
-from idp.storage.tables import AuditEvent, SessionRow, ThrottleRow, TokenFamily
+from idp.storage.tables import AuditEvent, AuditSeal, SessionRow, ThrottleRow, TokenFamily
+from tests.helpers.evidence import SEALER, SETTINGS, publish, rsa_key
 from tests.helpers.identity import House
 
 DAY = timedelta(days=1)
 
 
 def retention(house: House, **settings: int) -> Retention:
-    throttle = Throttle(ThrottleSettings())
-    return Retention(RetentionSettings(**settings), house.sessions, throttle, house.audit, Outbox(), stores=())
+    throttle, evidence = Throttle(ThrottleSettings()), Evidence(SETTINGS, Keyset(SETTINGS, SEALER))
+    return Retention(RetentionSettings(**settings), house.sessions, throttle, evidence, Outbox(), stores=())
 
 
-def events_aged(*days: int) -> None:
-    """Audit events of these ages."""
+def events_aged(house: House, *days: int) -> None:
+    """Audit events of these ages, each in its place in the chain."""
+    publish(rsa_key())
     rows = [
         {"id": new_id(), "at": now() - age * DAY, "event": Event.KEY_CREATED.value, "actor": "system", "details": {}}
         for age in days
     ]
     with transaction() as connection:
         connection.execute(insert(AuditEvent), rows)
+    house.audit.seal()
 
 
 def test_audit_events_have_their_time(house: House) -> None:
-    events_aged(1, 399, 401, 4000)
+    events_aged(house, 1, 399, 401, 4000)
     tasks = retention(house, audit_days=400).tasks(now())
     assert tasks["audit events"]() == 2
     assert tasks["audit events"]() == 0
-    assert house.count(AuditEvent) == 2
+    assert house.count(AuditEvent) == house.count(AuditSeal) == 2
 
 
 def test_audit_events_may_stay_for_ever(house: House) -> None:

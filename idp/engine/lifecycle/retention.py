@@ -7,11 +7,11 @@ from typing import Final, cast
 from sqlalchemy import Table
 
 from idp.core.setting_sections import Retention as RetentionSettings
+from idp.engine.evidence import Evidence
 from idp.identity.clients.self_registration import SelfRegistration
 from idp.identity.credentials.mailed_proofs import MailedProofs
 from idp.identity.directory.avatars import Avatars
 from idp.identity.sessions.sessions import Sessions
-from idp.services.audit import AuditTrail
 from idp.services.limits.throttle import Throttle
 from idp.services.outbox import Outbox
 from idp.storage.batches import delete_in_batches
@@ -29,7 +29,7 @@ class Retention:
         settings: RetentionSettings,
         sessions: Sessions,
         throttle: Throttle,
-        audit: AuditTrail,
+        evidence: Evidence,
         outbox: Outbox,
         stores: Iterable[EphemeralStore],
         registration: SelfRegistration | None = None,
@@ -39,7 +39,7 @@ class Retention:
         self._settings = settings
         self._sessions = sessions
         self._throttle = throttle
-        self._audit = audit
+        self._evidence = evidence
         self._outbox = outbox
         self._registration = registration
         self._proofs = proofs
@@ -67,7 +67,7 @@ class Retention:
         if avatars := self._avatars:
             tasks["former pictures"] = lambda: avatars.collect(at)
         if settings.audit_days:
-            tasks["audit events"] = lambda: self._audit.purge(at - timedelta(days=settings.audit_days))
+            tasks["audit events"] = lambda: self._evidence.purge(at - timedelta(days=settings.audit_days))
         return tasks
 
     @staticmethod

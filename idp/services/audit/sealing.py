@@ -57,6 +57,9 @@ def _seal_stream(stream: str, batch: int) -> int:
             raise BrokenChain(f"the seals of the stream '{stream}' go on behind its end: run 'idp audit verify'") from (
                 error
             )
+        except (TypeError, ValueError, AttributeError) as error:
+            # Nothing that this product has written: no date, no JSON, no bytes.
+            raise BrokenChain(f"an event of the stream '{stream}' cannot be read, or its end cannot") from error
         total += sealed
         if sealed < batch:
             return total

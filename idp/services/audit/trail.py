@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from sqlalchemy import insert
@@ -16,7 +15,6 @@ from idp.services.audit.chain import USER_PREFIX
 from idp.services.audit.erasure import erase, new_pseudonym
 from idp.services.audit.records import AuditFilter, AuditRecord, SealedRecord, newest, oldest
 from idp.services.audit.sealing import events, seal_all
-from idp.storage.batches import delete_in_batches
 from idp.storage.db import in_transaction, transaction
 from idp.storage.group_commit import GroupCommit
 from idp.storage.prepared import prepared
@@ -118,20 +116,20 @@ class AuditTrail:
         *,
         client_id: str | None = None,
         request_id: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
     ) -> list[AuditRecord]:
-        """The newest events first, at most `limit`; those that `AuditFilter` with these members wants."""
-        return newest(limit, AuditFilter(event, user_id, client_id, request_id, since, until))
+        """The newest events first, at most `limit`: of one kind, or by or about one user, client or request."""
+        return newest(limit, AuditFilter(event, user_id, client_id, request_id))
 
-    def export(
-        self, since: datetime | None = None, until: datetime | None = None, wanted: AuditFilter | None = None
-    ) -> Iterator[SealedRecord]:
-        """Every event from that instant on and before that other, the oldest first, each with its seal.
+    def newest(self, limit: int, wanted: AuditFilter) -> list[AuditRecord]:
+        """The newest events first, at most `limit` of those that are wanted."""
+        return newest(limit, wanted)
+
+    def export(self, wanted: AuditFilter | None = None) -> Iterator[SealedRecord]:
+        """Every event that is wanted, the oldest first, each with its seal.
 
         Read page by page, so that nothing is held meanwhile. What is recorded during the export is part of it or not.
         """
-        return oldest(replace(wanted or AuditFilter(), since=since, until=until))
+        return oldest(wanted or AuditFilter())
 
     def seal(self) -> int:
         """Give what has been committed its place in the chain; returns how many events. See `sealing`.
@@ -139,10 +137,6 @@ class AuditTrail:
         Raises BrokenChain, Unavailable. Not for use within `transaction()` or `reading()`.
         """
         return seal_all()
-
-    def purge(self, before: datetime) -> int:
-        """Delete events older than that instant, in small transactions; returns how many."""
-        return delete_in_batches(events, events.c.at < before)
 
     def pseudonymise(self, user_id: str, *, actor: str = "system") -> int:
         """Take a person out of the trail, within the caller's transaction; returns how many events were changed.

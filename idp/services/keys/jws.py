@@ -104,6 +104,11 @@ def read_header(token: str) -> "Header":
     return _read_header(_split(token)[0])
 
 
+def read_payload(token: str) -> dict[str, Any]:
+    """What a token says, not to be believed: to find the key that it is then verified with. Raises InvalidToken."""
+    return _object(_decode(_split(token)[1], "payload"), "payload")
+
+
 def read_unsigned(token: str) -> dict[str, Any] | None:
     """The claims of a JWT with `alg: none` (RFC 7519 §6); None if it has another. Raises InvalidToken.
 
