@@ -319,7 +319,8 @@ def test_names_of_every_script_are_names(name: str) -> None:
     "name",
     [
         "Ada \u202egnitekram", "\u2066Ada\u2069", "\u202aAda", "A\u200bda", "\ufeffAda", "Ada\u2060",
-        "\u3164", "\u2800", "\u115f\u1160", "Ada\U000e0041", "\u00adAda", "a" + "\u0301\u0316" * 9, "\u200d\u200d", "\ue000",
+        "\u3164", "\u2800", "\u115f\u1160", "Ada\U000e0041", "\u00adAda", "a" + "\u0301\u0316" * 9,
+        "\u200d\u200d", "\ue000",
         "\u200f \u200e", "\u0301", "🏴\U000e0067",
     ],
 )  # fmt: skip
