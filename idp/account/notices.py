@@ -34,8 +34,18 @@ SENT_IN_VAIN = Notice(
     lazy_gettext("You had to sign in first, so what you sent was not carried out. Nothing was changed. Send it again."),
     is_success=False,
 )
+PASSWORD_CHANGED = Notice(
+    "password-changed",
+    lazy_gettext("Your password was changed. You are signed out everywhere else."),
+)
+PASSWORD_CHANGED_HERE_ONLY = Notice(
+    "password-changed-only",
+    lazy_gettext("Your password was changed. Other browsers are still signed in."),
+)
+SIGNED_OUT_ONE = Notice("signed-out-one", lazy_gettext("That browser is signed out."))
+SIGNED_OUT_ELSEWHERE = Notice("signed-out-elsewhere", lazy_gettext("You are signed out everywhere else."))
 
-_ALL = (SENT_IN_VAIN,)
+_ALL = (SENT_IN_VAIN, PASSWORD_CHANGED, PASSWORD_CHANGED_HERE_ONLY, SIGNED_OUT_ONE, SIGNED_OUT_ELSEWHERE)
 _BY_NAME = {notice.name: notice for notice in _ALL}
 
 

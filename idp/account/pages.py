@@ -29,7 +29,20 @@ OVERVIEW = Section(
     lazy_gettext("What is kept of you here, who may use it, and what has been done with it."),
 )
 #: What the overview leads to, in the order of the navigation.
-SECTIONS: tuple[Section, ...] = ()
+SECTIONS = (
+    Section(
+        "account.security",
+        lazy_gettext("Security"),
+        "shield",
+        lazy_gettext("Your password and how you sign in"),
+    ),
+    Section(
+        "account.sessions",
+        lazy_gettext("Sessions and devices"),
+        "devices",
+        lazy_gettext("Where you are signed in"),
+    ),
+)
 
 
 def render_account(

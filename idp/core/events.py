@@ -7,7 +7,7 @@ class Event(StrEnum):
     """An audit event. Names are permanent: exports, alerts and SIEM rules match on them."""
 
     SIGN_IN_SUCCEEDED = "sign_in:succeeded"
-    """A person completed a sign-in; `amr` says by which methods."""
+    """A person completed a sign-in; `amr` says by which methods, `new_device` if with a browser not seen before."""
     SIGN_IN_FAILED = "sign_in:failed"
     """A sign-in was refused: wrong password, unknown address, or a user who is not active (`reason`)."""
     SIGN_IN_THROTTLED = "sign_in:throttled"
@@ -87,6 +87,8 @@ class Event(StrEnum):
     PASSWORD_SET = "password:set"
     """A password was set or replaced (`breach_check`: who looked for it among breached ones, the `service` or the
     `bundled` list alone), or the hash of another system (`scheme`) was taken over."""
+    PASSWORD_NOT_CONFIRMED = "password:not_confirmed"
+    """Somebody who is signed in did not know the password that a change on the account pages asks for (`reason`)."""
     PASSWORD_REHASHED = "password:rehashed"
     """A password was hashed anew at sign-in: parameters or pepper had changed, or another system (`scheme`) made it."""
     TOTP_ENROLLED = "totp:enrolled"

@@ -10,7 +10,7 @@ from idp.engine.interaction import Failure, FirstFactor
 from idp.identity.credentials.assurance import acr_of, amr_of
 from idp.signin.dispatcher import Visit
 from idp.storage.db import transaction
-from idp.web.browser_session import NewSession, current_session, send_session
+from idp.web.browser_session import NewSession, current_session, known_accounts, send_session
 from idp.web.hooks import request_address
 from idp.web.provider import current_provider
 
@@ -41,7 +41,10 @@ def authenticated(
             # The session first: it locks the user, and whoever changes a password does that before all else.
             new = _session_for(first, (*first.amr, *further))
             settle()
-            _record_sign_in(visit, new)
+            is_new_device = _is_new_device(user_id)
+            _record_sign_in(visit, new, is_new_device=is_new_device)
+            if is_new_device:
+                current_provider().notices.new_device(user_id)
     except (Conflict, NotFound):
         return None
     visit.save_authenticated(
@@ -76,7 +79,18 @@ def _session_for(first: FirstFactor, methods: tuple[str, ...]) -> NewSession:
     return NewSession(*opened)
 
 
-def _record_sign_in(visit: Visit, new: NewSession) -> None:
+def _is_new_device(user_id: str) -> bool:
+    """True if this browser has never signed in to the account, and some other one has.
+
+    The first sign-in to an account is from a new device by nature, and news to nobody. Whether there were others the
+    audit trail tells, which remembers for longer than sessions are kept.
+    """
+    if user_id in known_accounts():
+        return False
+    return bool(current_provider().audit.tail(1, Event.SIGN_IN_SUCCEEDED, user_id))
+
+
+def _record_sign_in(visit: Visit, new: NewSession, *, is_new_device: bool) -> None:
     current_provider().audit.record(
         Event.SIGN_IN_SUCCEEDED,
         actor=f"user:{new.session.user_id}",
@@ -84,4 +98,5 @@ def _record_sign_in(visit: Visit, new: NewSession) -> None:
         client_id=visit.requirements.client_id,
         session_id=new.session.id,
         amr=list(new.session.amr),
+        new_device=is_new_device,
     )

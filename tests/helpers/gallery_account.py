@@ -4,6 +4,7 @@ from typing import Any
 
 from idp.account import notices
 from idp.account.pages import OVERVIEW, SECTIONS
+from idp.web import texts
 from tests.helpers.gallery_variant import ALICE, LONG, RTL_USER, Variant
 
 _SECTIONS = [
@@ -27,11 +28,77 @@ def account(section: str, **context: Any) -> dict[str, Any]:
     }
 
 
+def moment(text: str) -> dict[str, str]:
+    """An instant on a page."""
+    return {"iso": "2026-03-14T09:26:53+00:00", "text": text}
+
+
 _OVERVIEW = account(OVERVIEW.endpoint, about=OVERVIEW.about, sections=_SECTIONS)
+_SECURITY = account(
+    "account.security",
+    password_changed=moment("March 3, 2026"),
+    has_totp=True,
+    session_count=3,
+    password_url="/account/password",
+    sessions_url="/account/sessions",
+    sign_out_others_url="/account/sessions/end-others",
+    zone="Central European Time",
+)
+_PASSWORD = account(
+    "account.security", minimum=15, sign_out_others=True, action="/account/password", cancel_url="/account/security"
+)
+_SESSION = {
+    "is_this": False,
+    "device": "Firefox · Windows",
+    "address": "203.0.113.7",
+    "method": "Password",
+    "first_seen": moment("Mar 1, 2026, 8:12:03 PM"),
+    "last_seen": moment("Mar 14, 2026, 9:26:53 AM"),
+    "end_url": "/account/sessions/1/end",
+}
+_SESSIONS = account(
+    "account.sessions",
+    sessions=[
+        {**_SESSION, "is_this": True, "device": "Safari · iOS", "method": "Password and a code from an app"},
+        _SESSION,
+        {**_SESSION, "device": None, "address": None},
+        {**_SESSION, "device": '"><script>alert(document.domain)</script>', "address": "2001:db8:85a3::8a2e:370:7334"},
+    ],
+    others=3,
+    sign_out_others_url="/account/sessions/end-others",
+    zone="Central European Time",
+)
 
 ACCOUNT_VARIANTS = (
     Variant("account-overview", "account/overview.html", _OVERVIEW),
     Variant("account-overview-long", "account/overview.html", {**_OVERVIEW, "person": LONG}),
     Variant("account-overview-notice", "account/overview.html", {**_OVERVIEW, "notice": notices.SENT_IN_VAIN}, "de"),
     Variant("account-overview-rtl", "account/overview.html", {**_OVERVIEW, "person": RTL_USER}, "he"),
+    Variant("account-security", "account/security.html", {**_SECURITY, "notice": notices.PASSWORD_CHANGED}),
+    Variant("account-security-alone", "account/security.html", {**_SECURITY, "has_totp": False, "session_count": 1}),
+    Variant("account-security-de", "account/security.html", _SECURITY, "de"),
+    Variant("account-security-rtl", "account/security.html", {**_SECURITY, "person": RTL_USER}, "he"),
+    Variant("account-password", "account/password.html", _PASSWORD),
+    Variant(
+        "account-password-weak",
+        "account/password.html",
+        {
+            **_PASSWORD,
+            "sign_out_others": False,
+            "errors": [
+                {"field": "password", "message": texts.PASSWORD_INCORRECT},
+                {"field": "new_password", "message": "Password must be 15 characters or more"},
+            ],
+        },
+    ),
+    Variant("account-password-de", "account/password.html", _PASSWORD, "de"),
+    Variant("account-password-rtl", "account/password.html", {**_PASSWORD, "person": RTL_USER}, "he"),
+    Variant("account-sessions", "account/sessions.html", _SESSIONS),
+    Variant(
+        "account-sessions-alone",
+        "account/sessions.html",
+        {**_SESSIONS, "sessions": _SESSIONS["sessions"][:1], "others": 0},
+        "de",
+    ),
+    Variant("account-sessions-rtl", "account/sessions.html", {**_SESSIONS, "person": RTL_USER}, "he"),
 )

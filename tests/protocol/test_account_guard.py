@@ -6,15 +6,9 @@ from pathlib import Path
 
 from idp.account import guard
 from idp.account import routes as account_routes
-from tests.helpers.browser import Browser, Page, Person
+from tests.helpers.account import a_page, let_time_pass, opened, press
+from tests.helpers.browser import Browser, Person
 from tests.helpers.server import Server
-
-
-def opened(browser: Browser, path: str, person: Person) -> Page:
-    """The page at which a person arrives who opens an account page."""
-    page = browser.authorize(path, person)
-    assert isinstance(page, Page), page
-    return page
 
 
 def test_a_stranger_signs_in_first_and_lands_on_the_page_they_wanted(
@@ -46,6 +40,57 @@ def test_the_start_page_leads_to_the_account(browser: Browser, person: Person) -
     opened(browser, "/signin/", person)
     home = browser.page("/")
     assert "/account/" in home.links
+
+
+def test_what_matters_wants_a_fresh_authentication(server: Server, browser: Browser, person: Person) -> None:
+    assert opened(browser, "/account/password", person).data_page == "account-password"
+    let_time_pass(server, person, 301)
+    assert browser.page("/account/security").data_page == "account-security"
+    asked = browser.page("/account/password?from=letter")
+    assert asked.data_page == "login"
+    assert person.email in asked.html
+    page = a_page(browser.log_in(asked, person), "account-password")
+    assert page.url == f"{server.issuer}/account/password?from=letter"
+
+
+def test_a_fresh_authentication_is_one_with_every_factor(server: Server, browser: Browser) -> None:
+    person = server.create_user(totp=True)
+    opened(browser, "/account/", person)
+    let_time_pass(server, person, 301)
+    asked = browser.page("/account/password")
+    assert a_page(browser.log_in(asked, person)).data_page == "totp"
+    assert browser.page("/account/password").data_page == "login", "half of it is not enough"
+
+
+def test_a_form_that_comes_too_late_is_not_carried_out_and_not_lost_silently(
+    server: Server, browser: Browser, person: Person
+) -> None:
+    page = opened(browser, "/account/password", person)
+    let_time_pass(server, person, 301)
+    typed = {"password": person.password, "new_password": "what nobody else may see"}
+    asked = press(browser, page, "password-change", typed)
+    assert asked.data_page == "login"
+    back = a_page(browser.log_in(asked, person), "account-password")
+    assert "Nothing was changed. Send it again." in back.text
+    assert typed["new_password"] not in back.html
+    assert "Nothing was changed" not in browser.page("/account/password").text, "said once"
+    again = server.browser()
+    opened(again, "/account/", person)
+
+
+def test_a_button_that_comes_too_late_leads_to_its_page(server: Server, browser: Browser, person: Person) -> None:
+    other = server.browser()
+    opened(other, "/account/", person)
+    page = opened(browser, "/account/sessions", person)
+    with server.administrator.provider() as provider:
+        own, elsewhere = provider.sessions.list(person.id)
+        provider.sessions.end(own.id, "test")
+    asked = press(browser, page, "end-session-2")
+    assert asked.data_page == "login"
+    back = a_page(browser.log_in(asked, person), "account-sessions")
+    assert "Nothing was changed" in back.text
+    with server.administrator.provider() as provider:
+        assert elsewhere.id in {session.id for session in provider.sessions.list(person.id)}
 
 
 def test_every_account_view_passes_the_guard_and_every_form_has_a_page() -> None:

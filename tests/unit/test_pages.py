@@ -16,14 +16,16 @@ DATA_PAGE = {
     "signin/consent.html": "consent", "signin/expired.html": "error", "oauth/end_session.html": "logout",
     "oauth/logged_out.html": "logged-out", "oauth/form_post.html": "form-post", "web/error.html": "error",
     "web/home.html": "home", "oauth/unvouched.html": "unvouched",
-    "account/overview.html": "account-overview",
     "signin/mailed_link.html": "mailed-link", "signin/mailed_link_over.html": "error",
     "signin/unlocked.html": "unlocked",
+    "account/overview.html": "account-overview", "account/security.html": "account-security",
+    "account/password.html": "account-password", "account/sessions.html": "account-sessions",
 }  # fmt: skip
 BUTTON_IDS = {
     "signin/login.html": {"login-submit"}, "signin/totp.html": {"mfa-submit"},
     "signin/consent.html": {"consent-allow", "consent-deny"}, "oauth/end_session.html": {"logout-confirm"},
     "oauth/form_post.html": {"continue"}, "signin/mailed_link.html": {"unlock-submit"},
+    "account/password.html": {"password-change"},
 }  # fmt: skip
 UNWELCOME = re.compile(r"\b(please|sorry|oops|invalid|forbidden|illegal)\b|an error occurred", re.IGNORECASE)
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 
-from idp.identity.credentials.passwords import Passwords
+from idp.identity.credentials.passwords import Passwords, PreparedPassword
 from idp.identity.directory.users import Users
+from idp.identity.sessions.rows import Session
 from idp.identity.sessions.sessions import Sessions
 from idp.services.limits.throttle import Throttle
 from idp.storage.db import transaction
@@ -53,3 +54,25 @@ class Lifecycle:
             self._passwords.store(user_id, prepared, actor=actor)
             self._sessions.end_all(user_id, "password_changed", except_session_id, revoke_offline=True, actor=actor)
             self._throttle.unlock(user_id)
+
+    def replace_password(
+        self, session: Session, prepared: PreparedPassword, *, credential: str, sign_out_others: bool
+    ) -> tuple[Session, str]:
+        """Let somebody who is signed in replace the password that they have just proven.
+
+        `credential` is what `Passwords.verify` gave for it. Their own session goes on, and its cookie gets the value
+        that is returned (SE1). With `sign_out_others` every other session ends, and all offline access; without, other
+        sessions and all tokens stay as they are. Raises Conflict or NotFound, and changes nothing, if the password was
+        changed or the session ended meanwhile.
+        """
+        user_id, actor = session.user_id, f"user:{session.user_id}"
+        with transaction():
+            # First of all: it locks the user, and looks whether what was proven still stands (LO3, SE5).
+            renewed = self._sessions.reauthenticate(
+                session.id, session.amr, session.acr, auth_time=session.auth_time, credential=credential
+            )
+            self._passwords.store(user_id, prepared, actor=actor)
+            if sign_out_others:
+                self._sessions.end_all(user_id, "password_changed", session.id, revoke_offline=True, actor=actor)
+            self._throttle.unlock(user_id)
+        return renewed

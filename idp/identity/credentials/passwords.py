@@ -178,6 +178,11 @@ class Passwords:
             self._renew(user_id, credential, text)
         return credential_version(credential.changed_at)
 
+    def changed_at(self, user_id: str) -> datetime | None:
+        """When the user's password was set; None if they have none."""
+        credential = self._load(user_id)
+        return None if credential is None else credential.changed_at
+
     def has_password(self, user_id: str) -> bool:
         """True if the user can sign in with a password."""
         return self._load(user_id) is not None

@@ -67,6 +67,7 @@ PASSWORD_SET: Final = select(PasswordCredential.__table__.c.changed_at).where(
 BY_TOKEN: Final = prepared(_live("token_hash"))
 BY_ID: Final = prepared(_live("id"))
 HELD_BY_ID: Final = BY_ID.with_for_update(read=True, of=TABLE)
+USER_OF: Final = select(TABLE.c.user_id).where(TABLE.c.id == bindparam("key"))
 OF_USER: Final = _live("user_id").order_by(TABLE.c.last_seen_at.desc())
 LATEST: Final = _live(None).order_by(TABLE.c.last_seen_at.desc())
 

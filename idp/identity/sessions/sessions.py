@@ -115,6 +115,13 @@ class Sessions:
             row = connection.execute(rows.BY_ID, {"at": now(), "key": session_id}).first()
         return None if row is None else session_of(row._mapping)
 
+    def user_of(self, session_id: str) -> str | None:
+        """Whose session it is or was, for as long as one that is over is kept; None if nobody's."""
+        if not is_identifier(session_id):
+            return None
+        with reading() as connection:
+            return connection.execute(rows.USER_OF, {"key": session_id}).scalar_one_or_none()
+
     def hold(self, session_id: str) -> Session | None:
         """The live session of a `sid`, kept from ending until the open transaction does; notes its use.
 
