@@ -8,6 +8,7 @@ from idp.account.guard import Account, account_page
 from idp.account.notices import PASSWORD_CHANGED, PASSWORD_CHANGED_HERE_ONLY, redirect_with
 from idp.account.pages import render_account
 from idp.core.errors import Conflict, NotFound
+from idp.identity.credentials.password_policy import minimum_length
 from idp.identity.credentials.passwords import WeakPassword
 from idp.storage.db import transaction
 from idp.web import texts
@@ -49,13 +50,20 @@ def _replace(account: Account, typed: str, new: str, *, sign_out_others: bool) -
     """Raises NotProven, WeakPassword, Conflict or NotFound; then nothing was changed."""
     provider = current_provider()
     credential = prove_password(account, typed)
-    prepared = provider.passwords.prepare(new, _context_words(account))
+    prepared = provider.passwords.prepare(
+        new, _context_words(account), user_id=account.user.id, with_mfa=_has_second_factor(account)
+    )
     with transaction():
         renewed = provider.lifecycle.replace_password(
             account.session, prepared, credential=credential, sign_out_others=sign_out_others
         )
         provider.notices.password_changed(account.user.id)
     return NewSession(*renewed)
+
+
+def _has_second_factor(account: Account) -> bool:
+    """Then they are never signed in by the password alone, and a shorter one will do."""
+    return current_provider().totp.is_enrolled(account.user.id)
 
 
 def _context_words(account: Account) -> list[str]:
@@ -75,7 +83,7 @@ def _form(
         section="account.security",
         status=status,
         errors=errors,
-        minimum=current_provider().settings.passwords.minimum_length,
+        minimum=minimum_length(current_provider().settings.passwords, with_mfa=_has_second_factor(account)),
         sign_out_others=sign_out_others,
         action=url_for("account.password"),
         cancel_url=url_for("account.security"),

@@ -51,6 +51,7 @@ def create_gallery() -> Flask:
         return {
             "product_name": "idp",
             "locale": locale,
+            "theme": None,
             "text_dir": "rtl" if locale in _RTL else "ltr",
             "languages": [("en", "English", "?lang=en"), ("de", "Deutsch", "?lang=de"), ("he", "עברית", "?lang=he")],
             "support_url": "https://example.com/help",

@@ -66,7 +66,14 @@ CONSENT = {
 }
 ACCOUNTS = [
     {"id": "1", **ALICE, "signed_in": True},
-    {"id": "2", "name": "", "email": "alice.work@company.example", "initials": "A", "signed_in": False},
+    {
+        "id": "2",
+        "name": "",
+        "email": "alice.work@company.example",
+        "initials": "A",
+        "picture": None,
+        "signed_in": False,
+    },
 ]
 END_SESSION = {
     "user": ALICE,

@@ -106,6 +106,20 @@ def test_every_rule_that_is_broken_is_a_sentence(server: Server, browser: Browse
     assert can_sign_in(server, person, person.password)
 
 
+def test_a_password_that_was_used_before_is_refused(browser: Browser, person: Person) -> None:
+    page = opened(browser, "/account/password", person)
+    refused = change_password(browser, page, person.password, person.password)
+    assert "You have used this password here before" in refused.text
+
+
+def test_beside_a_second_factor_a_shorter_one_will_do(server: Server, browser: Browser) -> None:
+    person = server.create_user(totp=True)
+    page = opened(browser, "/account/password", person)
+    assert "At least 12 characters" in page.text
+    assert 'passwordrules="minlength: 12;"' in page.html
+    assert change_password(browser, page, person.password, "teal owl 77 bo").data_page == "account-security"
+
+
 def test_wrong_guesses_are_counted_with_those_at_the_sign_in(server: Server, browser: Browser, person: Person) -> None:
     """LG3: one counter for every way to try a password."""
     page = opened(browser, "/account/password", person)

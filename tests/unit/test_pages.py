@@ -224,8 +224,8 @@ def test_what_a_client_calls_itself_is_text() -> None:
 
     for variant in VARIANTS:
         context = {key: value for key, value in variant.context.items() if key not in ("client", "back_url")}
-        if "user" in context:
-            context["user"] = {"id": name, "name": name, "email": name, "initials": "<"}
+        for who in {"user", "person"} & context.keys():
+            context[who] = {"id": name, "name": name, "email": name, "initials": "<", "picture": None}
         with app.test_request_context():
             app.preprocess_request()
             html = app.jinja_env.get_template(variant.template).render({**_common(app), **context})
