@@ -8,7 +8,8 @@ from idp.account.guard import Account, account_page
 from idp.account.notices import PASSWORD_CHANGED, PASSWORD_CHANGED_HERE_ONLY, redirect_with
 from idp.account.pages import render_account
 from idp.core.errors import Conflict, NotFound
-from idp.identity.credentials.password_policy import minimum_length
+from idp.identity.credentials.password_normalization import normalize
+from idp.identity.credentials.password_policy import Violation, minimum_length
 from idp.identity.credentials.passwords import WeakPassword
 from idp.storage.db import transaction
 from idp.web import texts
@@ -53,6 +54,9 @@ def _replace(account: Account, typed: str, new: str, *, sign_out_others: bool) -
     prepared = provider.passwords.prepare(
         new, _context_words(account), user_id=account.user.id, with_mfa=_has_second_factor(account)
     )
+    if normalize(new) == normalize(typed):
+        # Whatever the settings say of former passwords: this would be no change.
+        raise WeakPassword([Violation("reused")])
     with transaction():
         renewed = provider.lifecycle.replace_password(
             account.session, prepared, credential=credential, sign_out_others=sign_out_others

@@ -106,7 +106,7 @@ def test_every_rule_that_is_broken_is_a_sentence(server: Server, browser: Browse
     assert can_sign_in(server, person, person.password)
 
 
-def test_a_password_that_was_used_before_is_refused(browser: Browser, person: Person) -> None:
+def test_the_same_password_again_is_no_change(browser: Browser, person: Person) -> None:
     page = opened(browser, "/account/password", person)
     refused = change_password(browser, page, person.password, person.password)
     assert "You have used this password here before" in refused.text
