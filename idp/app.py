@@ -13,11 +13,17 @@ from idp.engine.demo_accounts import refuse_demo_accounts
 from idp.engine.evidence import Evidence
 from idp.engine.interaction import Interactions
 from idp.engine.lifecycle import Lifecycle
+from idp.engine.lifecycle.leaving import Leaving
 from idp.engine.lifecycle.retention import Retention
 from idp.engine.lockout import Lockout
 from idp.engine.logout import BackChannelLogout
 from idp.engine.mail import MAIL_MESSAGE, MailRoom
 from idp.engine.notices import Notices
+from idp.engine.privacy.document import Document
+from idp.engine.privacy.erasure import Eraser
+from idp.engine.privacy.exports import Exports
+from idp.engine.privacy.retention import PrivacyRetention
+from idp.engine.privacy.tombstones import Tombstones
 from idp.engine.tokens import (
     AccessTokens,
     AuthorizationCodes,
@@ -42,6 +48,7 @@ from idp.identity.credentials.mailed_proofs import MailedProofs
 from idp.identity.credentials.passwords import Passwords
 from idp.identity.credentials.totp import Totp
 from idp.identity.directory.avatars import Avatars
+from idp.identity.directory.departures import Departures
 from idp.identity.directory.preferences import Preferences
 from idp.identity.directory.subjects import Subjects
 from idp.identity.directory.users import Users
@@ -145,6 +152,13 @@ def build_provider(settings: Settings) -> Provider:
     resource_servers = ResourceServers(
         audit, algorithms=settings.keys.algorithms, allow_opaque=settings.features.opaque_access_tokens
     )
+    notices, departures = Notices(users, mail), Departures(users, audit)
+    tombstones = Tombstones(settings.privacy.erased_list)
+    eraser = Eraser(
+        settings, secrets, departures, sessions, notices, audit, (store, durable), tombstones, [avatars.erase]
+    )
+    document = Document(settings, avatars.original)
+    exports = Exports(settings, sealer, audit, throttle, document, notices.export_ready)
     registration = SelfRegistration(settings.registration, clients, initial_access, resource_servers)
     return Provider(
         settings=settings,
@@ -180,14 +194,26 @@ def build_provider(settings: Settings) -> Provider:
         sessions=sessions,
         outbox=outbox,
         mail=mail,
-        notices=Notices(users, mail),
+        notices=notices,
         courier=Courier(outbox, audit, _channels(back_channel, mail)),
         interactions=Interactions(store, pending, settings.lifetimes),
         tokens=_tokens(settings, secrets, keyset, resource_servers, store, durable, encryption),
-        lifecycle=Lifecycle(users, passwords, sessions, throttle),
         lockout=Lockout(settings, throttle, proofs, mail, audit),
+        lifecycle=Lifecycle(users, departures, passwords, sessions, throttle, eraser),
+        leaving=Leaving(settings, users, departures, sessions, notices, proofs),
+        exports=exports,
+        eraser=eraser,
         retention=Retention(
-            settings.retention, sessions, throttle, evidence, outbox, (store, durable), registration, proofs, avatars
+            settings.retention,
+            sessions,
+            throttle,
+            evidence,
+            outbox,
+            (store, durable),
+            registration,
+            proofs,
+            avatars,
+            PrivacyRetention(settings.retention, eraser, exports),
         ),
     )
 

@@ -12,6 +12,7 @@ from docs.generate.events import events_page
 from docs.generate.markdown import replace_block
 from docs.generate.pipeline import checks_table
 from docs.generate.policy import decision_table
+from docs.generate.privacy import export_page, export_schema, record_page
 from docs.generate.requirements import requirements_page
 from docs.generate.settings import settings_page
 from docs.generate.tables import tables_page
@@ -27,6 +28,9 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/client-metadata.md": clients_page,
     "reference/database-tables.md": tables_page,
     "reference/requirements/README.md": requirements_page,
+    "reference/record-of-processing.md": record_page,
+    "reference/personal-data-export.md": export_page,
+    "reference/personal-data-export.schema.json": export_schema,
 }
 BLOCKS: dict[str, tuple[str, Callable[[], str]]] = {
     "explanation/sign-in-policy.md": ("decision table", decision_table),

@@ -14,6 +14,7 @@ from idp.cli.errors import Root
 from idp.cli.keys import keys_group
 from idp.cli.mail import mail_group
 from idp.cli.message import message_group
+from idp.cli.privacy import privacy_group
 from idp.cli.registration_token import registration_token_group
 from idp.cli.role import role_group
 from idp.cli.serve import dev, serve
@@ -49,6 +50,7 @@ for command in (
     audit_group,
     mail_group,
     message_group,
+    privacy_group,
     demo_group,
 ):
     main.add_command(command)

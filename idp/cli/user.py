@@ -1,19 +1,20 @@
 """`idp user`: the people in the directory."""
 
 import sys
+from datetime import timedelta
 from typing import Any
 
 import click
 
 from idp.cli.application import running_provider
-from idp.cli.output import json_option, print_fields, print_json, print_table
+from idp.cli.output import instant, json_option, print_fields, print_json, print_table
+from idp.core.clock import now
 from idp.core.errors import Invalid, NotFound
 from idp.identity.directory.users import User
 from idp.storage.db import transaction
 from idp.web.provider import Provider
 
 LONGEST_PASSWORD = 4096
-EXPORTED_EVENTS = 10_000
 
 _password_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from the first line of stdin.")
 
@@ -29,18 +30,28 @@ def user_group() -> None:
 @click.option("--verified", is_flag=True, help="The e-mail address is known to belong to the user.")
 @click.option("--name", help="Full name.")
 @click.option("--role", "roles", multiple=True, help="Role to give; repeatable.")
+@click.option("--service-account", is_flag=True, help="No person: nobody signs in to it, and no clean-up deletes it.")
 @json_option
 def create(
-    email: str, password_stdin: bool, verified: bool, name: str | None, roles: tuple[str, ...], as_json: bool
+    email: str,
+    password_stdin: bool,
+    verified: bool,
+    name: str | None,
+    roles: tuple[str, ...],
+    service_account: bool,
+    as_json: bool,
 ) -> None:
     """Create a user. Without a password the user cannot sign in with one yet."""
+    if service_account and password_stdin:
+        raise Invalid("a service account has no password", "password")
     password = _read_password() if password_stdin else None
     with running_provider() as provider:
         words = _context_words(provider, email, name)
         # Argon2 before the transaction, never inside it.
         prepared = None if password is None else provider.passwords.prepare(password, words)
         with transaction():
-            user = provider.users.create(email, verified=verified, **({"name": name} if name else {}))
+            claims = {"name": name} if name else {}
+            user = provider.users.create(email, verified=verified, is_service_account=service_account, **claims)
             if prepared is not None:
                 provider.passwords.store(user.id, prepared)
             for role in roles:
@@ -142,7 +153,7 @@ def deactivate(user_ref: str) -> None:
 @user_group.command("reactivate")
 @click.argument("user_ref", metavar="USER")
 def reactivate(user_ref: str) -> None:
-    """Let a deactivated or locked-out user sign in again."""
+    """Let a user sign in again who was deactivated, locked out, or going to be deleted."""
     with running_provider() as provider:
         user = find_user(provider, user_ref)
         with transaction():
@@ -164,30 +175,35 @@ def unlock(user_ref: str) -> None:
 @user_group.command("delete", short_help="Delete a user for good, with all that hangs on them.")
 @click.argument("user_ref", metavar="USER")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def delete(user_ref: str, yes: bool) -> None:
-    """Delete a user for good, with credentials, sessions, consents and tokens."""
+@click.option(
+    "--now/--scheduled", "at_once", default=True,
+    help="At once (the default), or after IDP_PRIVACY__DELETION_DELAY; until then 'idp user reactivate' undoes it.",
+)  # fmt: skip
+def delete(user_ref: str, yes: bool, at_once: bool) -> None:
+    """Erase a user for good: everything that is known of them, in all tables and files.
+
+    The audit trail keeps what happened under a pseudonym, and so do the proofs of consent for a while.
+    """
     with running_provider() as provider:
         user = find_user(provider, user_ref)
         if not yes:
             click.confirm(f"Delete {user.email or user.id} for good?", abort=True, err=True)
-        provider.lifecycle.delete(user.id)
-    click.echo(f"Deleted {user.id}.")
+        if at_once:
+            provider.lifecycle.delete(user.id)
+            click.echo(f"Deleted {user.id}.")
+            return
+        erase_after = now() + timedelta(seconds=provider.settings.privacy.deletion_delay)
+        provider.lifecycle.schedule_deletion(user.id, erase_after)
+    click.echo(f"{user.id} will be deleted at {instant(erase_after)}, and cannot sign in from now on.")
 
 
-@user_group.command("export", short_help="Print everything stored about a user as JSON.")
+@user_group.command("export", short_help="Print everything held about a user as JSON.")
 @click.argument("user_ref", metavar="USER")
 def export(user_ref: str) -> None:
-    """Print everything stored about a user as JSON, without secrets (GDPR articles 15 and 20)."""
+    """Print everything held about a user as JSON, without secrets (GDPR articles 15 and 20)."""
     with running_provider() as provider:
-        user = find_user(provider, user_ref)
-        print_json(
-            {
-                "user": _described(provider, user),
-                "sessions": provider.sessions.list(user.id),
-                "consents": provider.consents.list(user.id),
-                "events": provider.audit.tail(EXPORTED_EVENTS, None, user.id),
-            }
-        )
+        for piece in provider.exports.whole(find_user(provider, user_ref).id):
+            click.echo(piece.decode(), nl=False)
 
 
 def find_user(provider: Provider, reference: str) -> User:
@@ -216,6 +232,9 @@ def _record(user: User) -> dict[str, Any]:
         **user.claims(),
         "created_at": user.created_at,
         "updated_at": user.updated_at,
+        "deactivated_by": user.deactivated_by,
+        "erase_after": user.erase_after,
+        "is_service_account": user.is_service_account,
     }
 
 

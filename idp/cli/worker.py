@@ -65,6 +65,7 @@ def work(application: Flask, interval: int, stopping: threading.Event) -> None:
                     next_maintenance = time.monotonic() + interval
                 until = max(next_maintenance, time.monotonic() + LONGEST_DELIVERY_SECONDS)
                 _attempt(partial(_deliver, provider, partial(_is_over, stopping, until)))
+                _attempt(partial(_make_copies, provider, partial(_is_over, stopping, until)))
                 stopping.wait(min(DELIVERY_SECONDS, interval))
         _say("Stopped.")
 
@@ -74,7 +75,7 @@ def _work_once(application: Flask, interval: int) -> None:
         provider = current_provider()
         require_current(db.engine)
         with leased(provider, _lease_seconds(interval)) as lease:
-            reports = (_seal(provider), _run(provider, lease), _deliver(provider))
+            reports = (_seal(provider), _run(provider, lease), _make_copies(provider), _deliver(provider))
             _say("; ".join(filter(None, reports)) or "Nothing to do.")
 
 
@@ -115,6 +116,12 @@ def _is_over(stopping: threading.Event, until: float) -> bool:
 def _deliver(provider: Provider, is_over: Callable[[], bool] = lambda: False) -> str:
     """Messages to clients; every worker takes its share. What became of them, or an empty string."""
     return ", ".join(f"{count} messages {outcome}" for outcome, count in provider.courier.deliver(is_over).items())
+
+
+def _make_copies(provider: Provider, is_over: Callable[[], bool] = lambda: False) -> str:
+    """Copies of personal data that somebody waits for. How many are ready, or an empty string."""
+    ready = provider.exports.make_all(is_over)
+    return f"{ready} copies of personal data ready" if ready else ""
 
 
 def _say(message: str) -> None:

@@ -169,6 +169,14 @@ class Retention(Section):
     """How long a message to a client, delivered or given up, can still be looked up."""
     token_family_days: int = Field(7, ge=1)
     """How long an expired family of tokens still recognises the reuse of its code."""
+    consent_record_days: int = Field(1095, ge=0)
+    """How long after a person was erased it can still be proven what they had allowed and accepted, under a pseudonym.
+    0 erases that with them."""
+    deactivated_days: int = Field(0, ge=0)
+    """Accounts that were deactivated for so long are erased, whoever deactivated them; 0 keeps them."""
+    unused_account_days: int = Field(0, ge=0)
+    """Accounts whose address was never verified and that nobody ever signed in to are erased at this age; 0 keeps
+    them."""
 
 
 class Audit(Section):

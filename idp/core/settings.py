@@ -23,6 +23,7 @@ from pydantic import (
 
 from idp.core.environment import PREFIX, read_environment
 from idp.core.errors import ConfigurationError
+from idp.core.privacy_settings import Privacy
 from idp.core.profile_settings import Avatars, Profile
 from idp.core.registration_settings import Registration
 from idp.core.setting_sections import (
@@ -102,6 +103,7 @@ class Settings(Section):
     registration: Registration = Registration()
     profile: Profile = Profile()
     avatars: Avatars = Avatars()
+    privacy: Privacy = Privacy()
 
     @field_validator("issuer")
     @classmethod

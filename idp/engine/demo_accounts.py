@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from idp.core.errors import ConfigurationError
+from idp.identity.access.administrators import ADMINISTRATOR
 from idp.identity.clients.registry import ClientRegistry
 from idp.identity.clients.secrets import verify_secret
 from idp.identity.credentials.passwords import Passwords
@@ -15,7 +16,6 @@ from idp.identity.directory.users import Users
 PASSWORD = "correct horse battery staple"
 BOBS_TOTP_SEED = "IDPDEMOBOBTOTPSECRET234567ABCDEF"
 ORDERS_API = "https://orders.example.com"
-ADMINISTRATOR = "administrator"
 RELYING_PARTY = "http://localhost:9000"
 CALLBACK = f"{RELYING_PARTY}/callback"
 HOME = f"{RELYING_PARTY}/"

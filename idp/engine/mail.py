@@ -116,6 +116,7 @@ class MailRoom:
             "sign_in_url": settings.url("/signin/"),
             "recover_url": settings.url("/recover"),
             "applications_url": settings.url("/account/applications"),
+            "data_url": settings.url("/account/data"),
         }
 
 

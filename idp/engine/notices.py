@@ -1,5 +1,6 @@
 """What people are told by mail of what happens to their accounts: one method for each notice."""
 
+from datetime import datetime
 from typing import Any
 
 from idp.core.clock import now
@@ -31,6 +32,26 @@ class Notices:
     def application_authorized(self, user_id: str, application: str) -> None:
         """A client was allowed something for the first time; `application` is its name."""
         self.tell(user_id, "application_authorized", application=application, **origin())
+
+    def deletion_scheduled(self, user_id: str, erase_after: datetime, undo_url: str) -> None:
+        """The account will be erased then; the link undoes that."""
+        self.tell(user_id, "deletion_scheduled", erase_after=erase_after.isoformat(), url=undo_url, **origin())
+
+    def account_deactivated(self, user_id: str) -> None:
+        """The person switched their account off."""
+        self.tell(user_id, "account_deactivated", **origin())
+
+    def account_kept(self, user_id: str) -> None:
+        """Who had left is back: the account is not deleted, or is switched on again."""
+        self.tell(user_id, "account_kept", **origin())
+
+    def account_erased(self, user_id: str) -> None:
+        """The farewell; written while the address is still known."""
+        self.tell(user_id, "account_erased")
+
+    def export_ready(self, user_id: str) -> None:
+        """The copy of their data that a person asked for can be downloaded."""
+        self.tell(user_id, "export_ready")
 
     def tell(self, user_id: str, template: str, *, to: str | None = None, **values: Any) -> None:
         """Send a notice to the user's address, or to another one that is or was theirs."""

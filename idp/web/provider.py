@@ -11,10 +11,13 @@ from idp.core.settings import Settings
 from idp.engine.evidence import Evidence
 from idp.engine.interaction import Interactions
 from idp.engine.lifecycle import Lifecycle
+from idp.engine.lifecycle.leaving import Leaving
 from idp.engine.lifecycle.retention import Retention
 from idp.engine.lockout import Lockout
 from idp.engine.mail import MailRoom
 from idp.engine.notices import Notices
+from idp.engine.privacy.erasure import Eraser
+from idp.engine.privacy.exports import Exports
 from idp.engine.tokens import Tokens
 from idp.identity.access.roles import Roles
 from idp.identity.clients.initial_access import InitialAccessTokens
@@ -87,6 +90,9 @@ class Provider:
     tokens: Tokens
     lifecycle: Lifecycle
     lockout: Lockout
+    leaving: Leaving
+    exports: Exports
+    eraser: Eraser
     retention: Retention
 
 

@@ -196,3 +196,23 @@ class TestProcesses:
         for seen, gone in parallel["watch_it_expire"]:
             assert seen < 1.3
             assert 0.9 < gone < 5
+
+
+def test_forget_removes_whatever_speaks_of_somebody(store: EphemeralStore) -> None:
+    store.put("code:a", b'{"user_id": "ann-1234"}', 60)
+    store.put("count:ann-1234", b"1", 60)
+    store.put("code:b", b'{"user_id": "bob-5678"}', 60)
+    store.put("code:c", BINARY + b"mail to ann@example.com", 60)
+    for number in range(450):
+        store.put(f"crowd:{number}", b"nobody in particular", 60)
+    assert store.forget([b"ann-1234", b"ann@example.com"]) == 3
+    assert store.get("code:a") is store.get("count:ann-1234") is store.get("code:c") is None
+    assert store.get("code:b") == b'{"user_id": "bob-5678"}'
+    assert all(store.get(f"crowd:{number}") for number in range(450))
+    assert store.forget([b"ann-1234"]) == store.forget([]) == 0
+
+
+def test_forget_knows_no_wildcards(store: EphemeralStore) -> None:
+    store.put("code:a", b"abc", 60)
+    assert store.forget([b"a%c", b"a_c", b"*", b"%", b"_"]) == 0
+    assert store.get("code:a") == b"abc"

@@ -17,6 +17,8 @@ VALUES: dict[str, Any] = {
     "sign_in_url": "https://id.example/signin/",
     "recover_url": "https://id.example/recover",
     "applications_url": "https://id.example/account/applications",
+    "data_url": "https://id.example/account/data",
+    "erase_after": "2026-02-14T10:00:00+00:00",
     "url": "https://id.example/link/x?token=" + "t" * 43,
     "code": "012345",
     "at": "2026-01-31T10:00:00+00:00",

@@ -8,6 +8,7 @@ from sqlalchemy import Table
 
 from idp.core.setting_sections import Retention as RetentionSettings
 from idp.engine.evidence import Evidence
+from idp.engine.privacy.retention import PrivacyRetention
 from idp.identity.clients.self_registration import SelfRegistration
 from idp.identity.credentials.mailed_proofs import MailedProofs
 from idp.identity.directory.avatars import Avatars
@@ -35,6 +36,7 @@ class Retention:
         registration: SelfRegistration | None = None,
         proofs: MailedProofs | None = None,
         avatars: Avatars | None = None,
+        privacy: PrivacyRetention | None = None,
     ) -> None:
         self._settings = settings
         self._sessions = sessions
@@ -44,6 +46,7 @@ class Retention:
         self._registration = registration
         self._proofs = proofs
         self._avatars = avatars
+        self._privacy = privacy
         self._stores = tuple(stores)
 
     def tasks(self, at: datetime) -> dict[str, Callable[[], int]]:
@@ -68,7 +71,7 @@ class Retention:
             tasks["former pictures"] = lambda: avatars.collect(at)
         if settings.audit_days:
             tasks["audit events"] = lambda: self._evidence.purge(at - timedelta(days=settings.audit_days))
-        return tasks
+        return tasks | (self._privacy.tasks(at) if self._privacy else {})
 
     @staticmethod
     def _purge_families(before: datetime) -> int:

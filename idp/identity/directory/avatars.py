@@ -85,6 +85,10 @@ class Avatars:
         self._collect(former)
         return user
 
+    def erase(self, user_id: str) -> None:
+        """The same for somebody who is being erased. Raises NotFound."""
+        self.delete(user_id, actor="system")
+
     def original(self, user_id: str) -> bytes | None:
         """The largest copy of the user's picture (WebP), for an export; what was uploaded is not kept."""
         with reading() as connection:

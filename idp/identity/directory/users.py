@@ -20,7 +20,7 @@ from idp.storage.db import reading, transaction
 from idp.storage.prepared import prepared
 from idp.storage.tables import UserEmail, UserRow
 
-STATUSES: Final = ("pending", "active", "deactivated")
+STATUSES: Final = ("pending", "active", "deactivated", "deleting")
 LARGEST_PAGE: Final = 500
 
 
@@ -51,11 +51,27 @@ class User:
     theme: str | None
     created_at: datetime
     updated_at: datetime
+    deactivated_by: str | None = None
+    """`person` or `operator`."""
+    deletion_requested_by: str | None = None
+    """`person` or `operator`."""
+    erase_after: datetime | None = None
+    """When the user is erased."""
+    is_service_account: bool = False
+    """No person, and nobody signs in to it."""
 
     @property
     def is_active(self) -> bool:
         """True if the user may sign in and be spoken of in tokens."""
         return self.status == "active"
+
+    def may_come_back(self, at: datetime) -> bool:
+        """True if the user left by their own wish, and can be back by no more than that."""
+        if self.erase_after is not None and self.erase_after <= at:
+            return False
+        if self.status == "deleting":
+            return self.deletion_requested_by == "person"
+        return self.status == "deactivated" and self.deactivated_by == "person"
 
     @property
     def display_name(self) -> str:
@@ -95,10 +111,11 @@ class Users:
         *,
         verified: bool = False,
         status: str = "active",
+        is_service_account: bool = False,
         actor: str = "operator",
         **claims: Any,
     ) -> User:
-        """Add a user. Raises Invalid, or Conflict if the address belongs to somebody.
+        """Add a user, or an account that is nobody's. Raises Invalid, or Conflict if the address belongs to somebody.
 
         Here and below `actor` is who the audit trail says did it.
         """
@@ -113,7 +130,14 @@ class Users:
                 # A savepoint: should another process win the race, the surrounding transaction survives.
                 with connection.begin_nested():
                     connection.execute(
-                        insert(UserRow).values(id=user_id, status=status, created_at=at, updated_at=at, **values)
+                        insert(UserRow).values(
+                            id=user_id,
+                            status=status,
+                            is_service_account=is_service_account,
+                            created_at=at,
+                            updated_at=at,
+                            **values,
+                        )
                     )
                     _insert_email(connection, user_id, address, at if verified else None)
             except IntegrityError as error:
@@ -198,36 +222,26 @@ class Users:
             return True
 
     def set_status(self, user_id: str, status: str, *, actor: str = "operator") -> User:
-        """Activate, deactivate or suspend to pending. Raises NotFound or Invalid."""
+        """Activate, deactivate, or suspend to pending. Raises NotFound or Invalid.
+
+        Who is activated is not going to be erased any more. An operator's deactivation replaces the person's own.
+        """
         _check_status(status)
         at = now()
+        by = "person" if actor == f"user:{user_id}" else "operator"
+        is_off = status == "deactivated"
         with transaction() as connection:
             user = self._locked(connection, user_id)
-            if user.status == status:
+            if user.status == status and not (is_off and by == "operator" != user.deactivated_by):
                 return user
-            connection.execute(
-                update(UserRow)
-                .where(UserRow.id == user_id)
-                .values(status=status, updated_at=at, deactivated_at=at if status == "deactivated" else None)
-            )
-            if status == "deactivated":
-                event = Event.USER_DEACTIVATED
-            elif user.status == "deactivated":
-                event = Event.USER_REACTIVATED
-            else:
-                event = Event.USER_UPDATED
+            values: dict[str, Any] = {"status": status, "updated_at": at}
+            values["deactivated_at"], values["deactivated_by"] = (at, by) if is_off else (None, None)
+            if status == "active":
+                values.update(deletion_requested_at=None, deletion_requested_by=None, erase_after=None)
+            connection.execute(update(UserRow).where(UserRow.id == user_id).values(**values))
+            event = _STATUS_EVENTS.get(status) or _STATUS_EVENTS_BEFORE.get(user.status, Event.USER_UPDATED)
             self._audit.record(event, actor=actor, user_id=user_id, status=status, previous_status=user.status)
             return _require(_load(connection, user_id))
-
-    def delete(self, user_id: str, *, actor: str = "operator") -> None:
-        """Remove the user with credentials, sessions, consents and token families. Raises NotFound.
-
-        The identifier is never used again; the audit trail keeps it.
-        """
-        with transaction() as connection:
-            self._locked(connection, user_id)
-            connection.execute(delete(UserRow).where(UserRow.id == user_id))
-            self._audit.record(Event.USER_DELETED, actor=actor, user_id=user_id)
 
     def list(self, limit: int = 100, after: str | None = None, query: str | None = None) -> Sequence[User]:
         """Users in the order of their identifiers, up to 500; `after` is the last identifier already seen.
@@ -268,9 +282,15 @@ class Users:
             raise Conflict("the e-mail address is taken")
 
 
+_LEAVING: Final = ("deactivated_by", "deletion_requested_by", "erase_after", "is_service_account")
+_STATUS_EVENTS: Final = {"deactivated": Event.USER_DEACTIVATED}
+_STATUS_EVENTS_BEFORE: Final = {"deactivated": Event.USER_REACTIVATED, "deleting": Event.USER_DELETION_UNDONE}
+"""By what the user was before."""
+
+
 def _select() -> Select[Any]:
     users, emails = UserRow.__table__.c, UserEmail.__table__.c
-    columns = [users[name] for name in ("id", "status", *CLAIM_NAMES, "theme", "created_at", "updated_at")]
+    columns = [users[name] for name in ("id", "status", *CLAIM_NAMES, "theme", "created_at", "updated_at", *_LEAVING)]
     primary = (emails.user_id == users.id) & emails.is_primary
     return select(*columns, emails.address.label("email"), emails.verified_at).outerjoin_from(
         UserRow.__table__, UserEmail.__table__, primary

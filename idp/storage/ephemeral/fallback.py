@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Final, Literal, TypeVar
 
@@ -135,6 +135,11 @@ class FallbackStore:
         if not self._breaker.was_open_lately:
             return count
         return count + int(self._secondary.get(key) or 0)
+
+    def forget(self, fragments: Sequence[bytes]) -> int:
+        """See `EphemeralStore.forget`. What is in a primary that is away expires there."""
+        removed = self._ask(lambda store: store.forget(fragments), repeatable=True)
+        return self._secondary.forget(fragments) + (0 if removed is DOWN else removed)
 
     def purge(self) -> int:
         """See `EphemeralStore.purge`."""

@@ -1,5 +1,6 @@
 """What the product needs from a store of short-lived values."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from idp.core.errors import Unavailable
@@ -56,6 +57,13 @@ class EphemeralStore(Protocol):
 
     def increment(self, key: str, ttl: int) -> int:
         """Add one to a counter and return it. The first starts the `ttl`; later ones do not extend it."""
+        ...
+
+    def forget(self, fragments: Sequence[bytes]) -> int:
+        """Remove what has one of these byte strings in its key or value; returns how many values.
+
+        Looks at everything there is: for rare occasions, such as erasing a person.
+        """
         ...
 
     def purge(self) -> int:

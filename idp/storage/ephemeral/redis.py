@@ -1,7 +1,7 @@
 """The ephemeral store in Redis (6.2 or newer; also Valkey)."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha1
 from typing import Any
@@ -14,6 +14,8 @@ from idp.core.errors import ConfigurationError, Unavailable
 from idp.storage.ephemeral.protocol import NoAnswer, OutcomeUnknown
 
 TIMEOUT_SECONDS = 0.1
+_SCAN = 200
+"""Keys that are looked at in one step."""
 
 _COMPARE_AND_SET = b"""
 if redis.call('GET', KEYS[1]) == ARGV[1] then
@@ -85,6 +87,21 @@ class RedisStore:
     def increment(self, key: str, ttl: int) -> int:
         """See `EphemeralStore.increment`."""
         return int(self._run(_INCREMENT, key, ttl))
+
+    def forget(self, fragments: Sequence[bytes]) -> int:
+        """See `EphemeralStore.forget`. Walks through all keys in steps, so that others get their turn."""
+        removed, cursor = 0, b"0"
+        while fragments:
+            with self._connection() as connection:
+                pattern = f"{connection.idp_namespace}*"
+                cursor, keys = _exchange(connection, "SCAN", cursor, "MATCH", pattern, "COUNT", _SCAN)
+                values = _exchange(connection, "MGET", *keys) if keys else ()
+                pairs = zip(keys, values, strict=True)
+                found = [key for key, value in pairs if any(f in key or f in (value or b"") for f in fragments)]
+                removed += _exchange(connection, "UNLINK", *found) if found else 0
+            if cursor == b"0":
+                break
+        return removed
 
     def purge(self) -> int:
         """Nothing to do: Redis expires values by itself."""

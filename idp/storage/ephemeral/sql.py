@@ -1,5 +1,6 @@
 """The ephemeral store in the SQL database."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -18,6 +19,7 @@ from sqlalchemy import (
     delete,
     func,
     literal,
+    or_,
     select,
     update,
 )
@@ -27,6 +29,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from idp.core.clock import now
 from idp.storage.db import reading, transaction
+from idp.storage.fragments import ContainsBytes
 from idp.storage.prepared import prepared
 from idp.storage.tables.ephemeral import EphemeralEntry
 
@@ -138,6 +141,18 @@ class SqlStore:
         """See `EphemeralStore.increment`."""
         with transaction() as connection:
             return int(connection.execute(_statements(connection).increment, _row(key, b"1", ttl)).scalar_one())
+
+    def forget(self, fragments: Sequence[bytes]) -> int:
+        """See `EphemeralStore.forget`."""
+        found = [
+            condition
+            for fragment in fragments
+            for condition in (_c.key.contains(fragment.decode(), autoescape=True), ContainsBytes(_c.value, fragment))
+        ]
+        if not found:
+            return 0
+        with transaction() as connection:
+            return connection.execute(delete(_TABLE).where(or_(*found))).rowcount
 
     def purge(self) -> int:
         """See `EphemeralStore.purge`. Works in small transactions, so that nobody waits long for the lock."""

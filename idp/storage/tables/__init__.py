@@ -9,6 +9,7 @@ from idp.storage.tables.ephemeral import EphemeralEntry
 from idp.storage.tables.keys import SigningKeyRow
 from idp.storage.tables.limits import ThrottleRow
 from idp.storage.tables.outbox import OutboxMessage
+from idp.storage.tables.privacy import DataExport, DataExportPart, ErasedUser
 from idp.storage.tables.sessions import SessionParticipant, SessionRow
 from idp.storage.tables.tokens import TokenFamily
 from idp.storage.tables.users import AvatarRow, MailOptIn, PairwiseSubject, UserEmail, UserRow
@@ -26,7 +27,10 @@ __all__ = [
     "ConfigurationVersion",
     "ConsentRecord",
     "ConsentRow",
+    "DataExport",
+    "DataExportPart",
     "EphemeralEntry",
+    "ErasedUser",
     "FormerPassword",
     "InitialAccessToken",
     "MailOptIn",

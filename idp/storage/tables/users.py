@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, ForeignKey, Index, String, Text, text
+from sqlalchemy import Boolean, ForeignKey, Index, String, Text, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from idp.core.clock import now
@@ -41,6 +41,15 @@ class UserRow(Base):
     created_at: Mapped[datetime] = mapped_column(default=now)
     updated_at: Mapped[datetime] = mapped_column(default=now)
     deactivated_at: Mapped[datetime | None]
+    deactivated_by: Mapped[str | None] = mapped_column(String(12))
+    """`person` or `operator`: what an operator switched off, the person cannot switch on again."""
+    deletion_requested_at: Mapped[datetime | None]
+    deletion_requested_by: Mapped[str | None] = mapped_column(String(12))
+    """`person` or `operator`: what an operator decided, the person cannot undo."""
+    erase_after: Mapped[datetime | None] = mapped_column(index=True)
+    """When the worker erases the user, whatever the status is then."""
+    is_service_account: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    """No person: it has no password, nobody signs in to it, and no clean-up deletes it."""
 
     emails: Mapped[list["UserEmail"]] = relationship(
         back_populates="user", cascade="all, delete-orphan", lazy="selectin", order_by="UserEmail.created_at"

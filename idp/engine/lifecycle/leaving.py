@@ -1,0 +1,115 @@
+"""People who leave of their own accord, for a while or for good, and may think better of it."""
+
+from datetime import datetime, timedelta
+
+from idp.core.clock import now
+from idp.core.errors import Conflict, NotFound
+from idp.core.settings import Settings
+from idp.engine.notices import Notices
+from idp.identity.access.administrators import ensure_another_administrator
+from idp.identity.credentials.mailed_proofs import MailedProofs, Purpose
+from idp.identity.directory.departures import Departures
+from idp.identity.directory.users import User, Users
+from idp.identity.locks import lock_user
+from idp.identity.sessions.sessions import Sessions
+from idp.storage.db import transaction
+
+UNDO_PATH = "/account/undo-deletion"
+
+
+class NotForPeople(Conflict):
+    """A service account is an operator's: it does not leave by itself."""
+
+
+class Leaving:
+    """Self-service: switching one's account off, having it deleted, and coming back."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        users: Users,
+        departures: Departures,
+        sessions: Sessions,
+        notices: Notices,
+        proofs: MailedProofs,
+    ) -> None:
+        self._settings = settings
+        self._users = users
+        self._departures = departures
+        self._sessions = sessions
+        self._notices = notices
+        self._proofs = proofs
+
+    def deactivate(self, user_id: str) -> None:
+        """The person switches their account off until they come back. Raises NotFound, Conflict.
+
+        No session and no token of theirs survives. LastAdministrator and NotForPeople are the Conflicts.
+        """
+        actor = f"user:{user_id}"
+        with transaction():
+            self._ensure_may_leave(user_id)
+            self._users.set_status(user_id, "deactivated", actor=actor)
+            self._sessions.end_all(user_id, "deactivated", revoke_offline=True, actor=actor)
+            self._notices.account_deactivated(user_id)
+
+    def request_deletion(self, user_id: str) -> datetime:
+        """The person has their account deleted after the delay; returns when. Raises NotFound, Conflict as above.
+
+        Until then it is as if it were gone, save that they can undo it: by signing in, or by the link they are mailed.
+        """
+        actor = f"user:{user_id}"
+        delay = timedelta(seconds=self._settings.privacy.deletion_delay)
+        erase_after = now() + delay
+        with transaction():
+            user = self._ensure_may_leave(user_id)
+            self._departures.schedule(user_id, erase_after, actor=actor)
+            self._sessions.end_all(user_id, "deleted", revoke_offline=True, actor=actor)
+            if user.email is not None and delay:
+                undo = self._proofs.issue(Purpose.DELETION_UNDO, user_id, user.email, user_id=user_id, lifetime=delay)
+                url = self._settings.url(f"{UNDO_PATH}/{undo.token}")
+                self._notices.deletion_scheduled(user_id, erase_after, url)
+        return erase_after
+
+    def come_back(self, user_id: str) -> User:
+        """The person, who has just proven to be it, is back. Raises NotFound, or Conflict if they may not."""
+        with transaction() as connection:
+            lock_user(connection, user_id)
+            user = self._users.get(user_id)
+            if user is None:
+                raise NotFound("there is no such user")
+            if not user.may_come_back(now()):
+                raise Conflict("the account was not left by its owner, or it is too late")
+            actor = f"user:{user_id}"
+            self._proofs.withdraw(Purpose.DELETION_UNDO, user_id)
+            back = self._users.set_status(user_id, "active", actor=actor)
+            self._notices.account_kept(user_id)
+            return back
+
+    def undo_by_link(self, token: str) -> User:
+        """The link from the notice of deletion was followed, and the button there pressed.
+
+        Raises NotFound if the link does not work, or works no more; Conflict as `come_back`.
+        """
+        with transaction():
+            proof = self._proofs.redeem(Purpose.DELETION_UNDO, token)
+            if proof is None or proof.user_id is None:
+                raise NotFound("the link does not work any more")
+            return self.come_back(proof.user_id)
+
+    def who_undoes(self, token: str) -> User | None:
+        """Whose deletion the link would undo; None if it does not work."""
+        proof = self._proofs.find(Purpose.DELETION_UNDO, token)
+        user = self._users.get(proof.user_id) if proof is not None and proof.user_id else None
+        return user if user is not None and user.may_come_back(now()) else None
+
+    def _ensure_may_leave(self, user_id: str) -> User:
+        with transaction() as connection:
+            ensure_another_administrator(connection, user_id)
+        user = self._users.get(user_id)
+        if user is None:
+            raise NotFound("there is no such user")
+        if user.is_service_account:
+            raise NotForPeople("a service account is switched off or deleted by an operator")
+        if not user.is_active:
+            raise Conflict("the account is not active")
+        return user
