@@ -24,6 +24,7 @@ from idp.engine.privacy.erasure import Eraser
 from idp.engine.privacy.exports import Exports
 from idp.engine.privacy.retention import PrivacyRetention
 from idp.engine.privacy.tombstones import Tombstones
+from idp.engine.sign_up import Rooms, SignUp
 from idp.engine.tokens import (
     AccessTokens,
     AuthorizationCodes,
@@ -131,6 +132,7 @@ def build_provider(settings: Settings) -> Provider:
     avatars = Avatars(settings, open_blobs(settings.avatars), users)
     passwords = Passwords(settings.passwords, secrets, audit, breached_passwords(settings))
     proofs = MailedProofs(secrets)
+    roles, terms = Roles(audit), TermsAcceptances(audit)
     outbox = Outbox()
     mail = MailRoom(settings, sealer, outbox, Mailer(settings))
     sessions = Sessions(settings, audit, outbox)
@@ -180,7 +182,7 @@ def build_provider(settings: Settings) -> Provider:
         passwords=passwords,
         totp=Totp(sealer, audit),
         proofs=proofs,
-        roles=Roles(audit),
+        roles=roles,
         clients=clients,
         client_keys=client_keys,
         registration=registration,
@@ -190,12 +192,13 @@ def build_provider(settings: Settings) -> Provider:
         ),
         resource_servers=resource_servers,
         consents=Consents(audit),
-        terms=TermsAcceptances(audit),
+        terms=terms,
         sessions=sessions,
         outbox=outbox,
         mail=mail,
         notices=notices,
         courier=Courier(outbox, audit, _channels(back_channel, mail)),
+        sign_up=SignUp(settings, Rooms(users, passwords, proofs, terms, roles, mail, throttle, audit)),
         interactions=Interactions(store, pending, settings.lifetimes),
         tokens=_tokens(settings, secrets, keyset, resource_servers, store, durable, encryption),
         lockout=Lockout(settings, throttle, proofs, mail, audit),

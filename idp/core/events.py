@@ -72,6 +72,12 @@ class Event(StrEnum):
 
     USER_CREATED = "user:created"
     """A user was created."""
+    REGISTRATION_CODE_REFUSED = "registration:code_refused"
+    """A code from a registration mail was wrong, or could not be used any more (`reason`)."""
+    REGISTRATION_REFUSED = "registration:refused"
+    """A registration was not begun: too many before it, or an address that may not register (`reason`)."""
+    INVITATION_SENT = "invitation:sent"
+    """An operator invited somebody to register."""
     USER_REGISTERED = "user:registered"
     """A person completed their registration (`attempt` as when they began) and has an account now."""
     USER_UPDATED = "user:updated"

@@ -38,6 +38,7 @@ from idp.core.setting_sections import (
     Throttle,
     checked_networks,
 )
+from idp.core.sign_up_settings import SignUp
 
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 """Host names and addresses, without brackets, that never leave the machine."""
@@ -104,6 +105,7 @@ class Settings(Section):
     profile: Profile = Profile()
     avatars: Avatars = Avatars()
     privacy: Privacy = Privacy()
+    sign_up: SignUp = SignUp()
 
     @field_validator("issuer")
     @classmethod
@@ -181,6 +183,11 @@ class Settings(Section):
         """True if a service is asked about new passwords."""
         chosen = self.passwords.breach_check
         return self.is_production if chosen is None else chosen
+
+    @property
+    def sign_up_policy(self) -> str:
+        """Who may register: nobody (`closed`), whoever was invited (`invitation`), or everybody (`open`)."""
+        return self.sign_up.policy or ("invitation" if self.is_production else "open")
 
     @property
     def is_production(self) -> bool:

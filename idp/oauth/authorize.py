@@ -42,6 +42,7 @@ _SILENT = {
     Step.SELECT_ACCOUNT: AccountSelectionRequired,
     Step.CONSENT: ConsentRequired,
     Step.TOTP: InteractionRequired,
+    Step.ACCEPT_TERMS: InteractionRequired,
     Step.UNMET: UnmetAuthenticationRequirements,
 }
 

@@ -81,7 +81,7 @@ def metadata(settings: Settings) -> dict[str, Any]:
             allow_unsigned=settings.features.unsigned_request_objects
         ),
         "code_challenge_methods_supported": list(pkce.METHODS),
-        "prompt_values_supported": list(prompt.SUPPORTED),
+        "prompt_values_supported": list(prompt.supported(settings)),
         "acr_values_supported": list(LEVELS),
         "authorization_response_iss_parameter_supported": True,
         "ui_locales_supported": list(LANGUAGES),

@@ -21,9 +21,12 @@ from idp.web.provider import current_provider
 
 #: Which page serves a step. DONE, FAILED and UNMET are answered by whoever began the Interaction.
 PAGES = {
+    Step.REGISTER: "signin.register",
+    Step.VERIFY_EMAIL: "signin.verify_email",
     Step.LOGIN: "signin.login",
     Step.TOTP: "signin.totp",
     Step.SELECT_ACCOUNT: "signin.select_account",
+    Step.ACCEPT_TERMS: "signin.accept_terms",
     Step.CONSENT: "signin.consent",
 }
 
@@ -76,9 +79,12 @@ class Visit:
         """Where every page goes when it is done."""
         return url_for("signin.hub", interaction_id=self.interaction.id)
 
-    def save(self, **progress: Any) -> Interaction | None:
-        """Store progress; None if another tab was faster, which the hub sorts out."""
-        return current_provider().interactions.update(self.interaction, **progress)
+    def save(self, *, prolong: bool = False, **progress: Any) -> Interaction | None:
+        """Store progress; None if another tab was faster, which the hub sorts out.
+
+        `prolong` gives the person as much time again.
+        """
+        return current_provider().interactions.update(self.interaction, prolong=prolong, **progress)
 
     def save_authenticated(self, **progress: Any) -> Interaction | None:
         """The same when somebody has just proven who they are."""

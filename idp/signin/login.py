@@ -70,6 +70,7 @@ def login_form(
         username_locked=locked is not None,
         use_another_url=(url_for("signin.another_account", interaction_id=visit.interaction.id) if locked else None),
         cancel_url=url_for("signin.cancel", interaction_id=visit.interaction.id) if visit.client else None,
+        register_url=_register_url(visit) if locked is None else None,
         action=url_for("signin.login", interaction_id=visit.interaction.id),
     )
 
@@ -184,6 +185,11 @@ def _expected_user(visit: Visit) -> User | None:
     # Only a user whom this browser knows already: a hint must not reveal an address to a stranger.
     known = set(known_accounts()) | ({visit.session.user_id} if visit.session else set())
     return current_provider().users.get(user_id) if user_id in known and user_id else None
+
+
+def _register_url(visit: Visit) -> str | None:
+    is_open = current_provider().settings.sign_up_policy == "open"
+    return url_for("signin.new_account", interaction_id=visit.interaction.id) if is_open else None
 
 
 def _suggested(visit: Visit) -> str:

@@ -4,13 +4,16 @@ from flask import Blueprint
 
 from idp.engine.mailed_links import link_path
 from idp.identity.credentials.mailed_proofs import Purpose
+from idp.signin.accept_terms import accept_terms
 from idp.signin.consent import consent
 from idp.signin.dispatcher import Gone, gone, hub, start
 from idp.signin.leave import another_account, cancel, restart
 from idp.signin.login import login
+from idp.signin.register import existing_account, new_account, register, start_registration
 from idp.signin.select_account import select_account
 from idp.signin.totp import totp
 from idp.signin.unlock import unlock, unlocked
+from idp.signin.verify_email import verify_email
 
 blueprint = Blueprint("signin", __name__)
 
@@ -18,14 +21,20 @@ _FORM = ("GET", "POST")
 
 blueprint.register_error_handler(Gone, gone)
 
+blueprint.add_url_rule("/register", "start_registration", start_registration)
 blueprint.add_url_rule("/signin/", "start", start)
 blueprint.add_url_rule("/signin/<interaction_id>", "hub", hub)
 blueprint.add_url_rule("/signin/<interaction_id>/select-account", "select_account", select_account, methods=_FORM)
 blueprint.add_url_rule("/signin/<interaction_id>/login", "login", login, methods=_FORM)
 blueprint.add_url_rule("/signin/<interaction_id>/totp", "totp", totp, methods=_FORM)
+blueprint.add_url_rule("/signin/<interaction_id>/register", "register", register, methods=_FORM)
+blueprint.add_url_rule("/signin/<interaction_id>/verify-email", "verify_email", verify_email, methods=_FORM)
+blueprint.add_url_rule("/signin/<interaction_id>/accept-terms", "accept_terms", accept_terms, methods=_FORM)
 blueprint.add_url_rule("/signin/<interaction_id>/consent", "consent", consent, methods=_FORM)
 blueprint.add_url_rule("/signin/<interaction_id>/cancel", "cancel", cancel)
 blueprint.add_url_rule("/signin/<interaction_id>/restart", "restart", restart)
 blueprint.add_url_rule("/signin/<interaction_id>/another-account", "another_account", another_account)
 blueprint.add_url_rule(link_path(Purpose.UNLOCK), "unlock", unlock, methods=_FORM)
 blueprint.add_url_rule("/unlocked", "unlocked", unlocked)
+blueprint.add_url_rule("/signin/<interaction_id>/new-account", "new_account", new_account)
+blueprint.add_url_rule("/signin/<interaction_id>/existing-account", "existing_account", existing_account)

@@ -18,6 +18,7 @@ from idp.engine.mail import MailRoom
 from idp.engine.notices import Notices
 from idp.engine.privacy.erasure import Eraser
 from idp.engine.privacy.exports import Exports
+from idp.engine.sign_up import SignUp
 from idp.engine.tokens import Tokens
 from idp.identity.access.roles import Roles
 from idp.identity.clients.initial_access import InitialAccessTokens
@@ -86,6 +87,7 @@ class Provider:
     mail: MailRoom
     notices: Notices
     courier: Courier
+    sign_up: SignUp
     interactions: Interactions
     tokens: Tokens
     lifecycle: Lifecycle

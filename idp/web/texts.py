@@ -84,6 +84,17 @@ TOO_MANY_CODES = lazy_gettext("Too many codes were incorrect. Start again.")
 AUTHENTICATOR_OFF = lazy_gettext("Too many attempts. Ask for help to unlock this way to sign in.")
 ACCOUNT_OFF = lazy_gettext("This account is switched off. Use another account, or ask the people who run this service.")
 ACCOUNT_CHANGED = lazy_gettext("Your account was changed while you were signing in. Sign in again.")
+ENTER_NAME = lazy_gettext("Enter your name")
+NAME_FORMAT = lazy_gettext("The name has a character that cannot be used, or is too long")
+ENTER_NEW_PASSWORD = lazy_gettext("Enter a password")
+EMAIL_FORMAT = lazy_gettext("Enter an email address in the correct format, like name@example.com")
+DOMAIN_NOT_ADMITTED = lazy_gettext("Accounts cannot be created with an email address of this domain. Use another one.")
+MAILED_CODE_INCORRECT = lazy_gettext("The code is incorrect. Enter the code from the latest message.")
+MAILED_CODE_OVER = lazy_gettext("This code does not work any more. Ask for a new one.")
+ACCEPT_DOCUMENT: Mapping[str, LazyString] = MappingProxyType({
+    "terms": lazy_gettext("Accept the terms of service to go on"),
+    "privacy": lazy_gettext("Confirm that you have read the privacy notice to go on"),
+})  # fmt: skip
 CHOOSE_DECISION = lazy_gettext("Choose Cancel or Allow")
 
 

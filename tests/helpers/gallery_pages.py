@@ -3,6 +3,7 @@
 from idp.web import texts
 from tests.helpers.gallery_account import ACCOUNT_VARIANTS
 from tests.helpers.gallery_recovery import RECOVERY_VARIANTS
+from tests.helpers.gallery_sign_up import SIGN_UP_VARIANTS
 from tests.helpers.gallery_variant import ALICE, LONG, RTL_USER, Variant
 
 CLIENT = {
@@ -32,6 +33,7 @@ LOGIN = {
     "username_locked": False,
     "use_another_url": None,
     "cancel_url": "/signin/cancel",
+    "register_url": "/signin/new-account",
     "action": "/signin/login",
 }
 TOTP = {"user": ALICE, "action": "/signin/totp", "start_again_url": "/signin/restart", "exhausted": False}
@@ -109,6 +111,7 @@ FAILED = [{"field": "username", "message": texts.SIGN_IN_FAILED}]
 VARIANTS = (
     *ACCOUNT_VARIANTS,
     *RECOVERY_VARIANTS,
+    *SIGN_UP_VARIANTS,
     Variant("login", "signin/login.html", {**LOGIN, **BACK}),
     Variant("login-logo", "signin/login.html", {**LOGIN, **BACK, "client": CLIENT_LOGO}),
     Variant("login-plain", "signin/login.html", {**LOGIN, "cancel_url": None}),

@@ -156,10 +156,10 @@ def test_with_nothing_to_choose_from_the_person_signs_in(relying_party: RelyingP
     assert page_for(relying_party, browser, prompt="select_account").data_page == "login"
 
 
-@pytest.mark.parametrize("prompt", ["unheard-of", "create", "login create", "LOGIN"])
+@pytest.mark.parametrize("prompt", ["unheard-of", "login unheard-of", "LOGIN"])
 def test_a_prompt_that_is_not_supported_is_refused(relying_party: RelyingParty, browser: Browser, prompt: str) -> None:
     """Initiating User Registration via OpenID Connect §4.1: what is not announced is not ignored."""
-    assert not {"unheard-of", "create"} & set(relying_party.metadata["prompt_values_supported"])
+    assert "unheard-of" not in relying_party.metadata["prompt_values_supported"]
     assert refused(relying_party, browser, prompt=prompt) == "invalid_request"
 
 

@@ -6,6 +6,7 @@ from idp.engine.interaction.record import (
     FirstFactor,
     Interaction,
     Progress,
+    Registration,
     Requirements,
 )
 from idp.engine.interaction.store import Interactions, is_expired
@@ -17,6 +18,7 @@ __all__ = [
     "Interaction",
     "Interactions",
     "Progress",
+    "Registration",
     "Requirements",
     "SessionFacts",
     "Step",

@@ -15,9 +15,12 @@ from idp.identity.credentials.assurance import ACR_MFA, satisfies
 class Step(StrEnum):
     """One page of a sign-in, or its end."""
 
+    REGISTER = "register"
+    VERIFY_EMAIL = "verify-email"
     SELECT_ACCOUNT = "select-account"
     LOGIN = "login"
     TOTP = "totp"
+    ACCEPT_TERMS = "accept-terms"
     CONSENT = "consent"
     DONE = "done"
     FAILED = "failed"
@@ -44,6 +47,10 @@ class Facts:
     session: SessionFacts | None = None
     totp_enrolled: bool = False
     """Of the user in question: who passed the first factor, else the session's."""
+    sign_up_open: bool = False
+    """Everybody may register."""
+    terms_due: bool = False
+    """The session's user has not accepted the terms or the privacy notice in the version that is in force."""
     consent_needed: bool = False
     """The client needs consent, and none is remembered that covers this request."""
     consent_possible: bool = True
@@ -54,6 +61,8 @@ def next_step(requirements: Requirements, progress: Progress, facts: Facts) -> S
     """The one thing to do next."""
     if progress.failure is not None:
         return Step.FAILED
+    if _is_registering(requirements, progress, facts):
+        return _registration_step(progress)
     if "select_account" in requirements.prompts and not progress.account_selected:
         return Step.SELECT_ACCOUNT
     if progress.first_factor is not None:
@@ -64,9 +73,28 @@ def next_step(requirements: Requirements, progress: Progress, facts: Facts) -> S
     step_up = _step_up(requirements, session, facts)
     if step_up is not None:
         return step_up
+    if facts.terms_due:
+        return Step.ACCEPT_TERMS
     if _consent_is_due(requirements, progress, session, facts):
         return Step.CONSENT
     return Step.DONE
+
+
+def _is_registering(requirements: Requirements, progress: Progress, facts: Facts) -> bool:
+    """Whether the person is to register rather than to sign in (Initiating User Registration §4.1)."""
+    if progress.authenticated_session_id is not None:
+        return False
+    if progress.registration is not None and progress.registration.is_proven:
+        return True  # invited, or followed the link in a mail
+    chosen = progress.is_registering
+    return facts.sign_up_open and ("create" in requirements.prompts if chosen is None else chosen)
+
+
+def _registration_step(progress: Progress) -> Step:
+    registration = progress.registration
+    if registration is None or registration.is_proven or not registration.details:
+        return Step.REGISTER
+    return Step.VERIFY_EMAIL
 
 
 def acceptable_session(requirements: Requirements, progress: Progress, facts: Facts) -> SessionFacts | None:

@@ -1,5 +1,6 @@
 """An Interaction: one sign-in in flight, bound to one browser, held in the ephemeral store."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -39,6 +40,19 @@ class FirstFactor:
 
 
 @dataclass(frozen=True, slots=True)
+class Registration:
+    """An account that somebody wants and that does not exist yet: nothing of it is in the directory."""
+
+    email: str
+    is_proven: bool = False
+    """The person reads mail at that address: they brought back what was sent there."""
+    proof_id: str | None = None
+    """What was mailed last (`MailedProofs`)."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """What the account begins with: the prepared password, the name, what was accepted. Empty until it was typed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """How the sign-in ended without success: a registered error code and a sentence for the client."""
 
@@ -57,6 +71,9 @@ class Progress:
     """The browser session that was opened or renewed by an active authentication in this Interaction."""
     consented_user_id: str | None = None
     """Who allowed the request on the consent page; what exactly is remembered with their consent."""
+    is_registering: bool | None = None
+    """The person chose to register (or not to); None as long as what the application asked for stands."""
+    registration: Registration | None = None
     failure: Failure | None = None
     completed: bool = False
     ticket: str | None = None

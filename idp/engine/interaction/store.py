@@ -15,6 +15,7 @@ from idp.engine.interaction.record import (
     FirstFactor,
     Interaction,
     Progress,
+    Registration,
     Requirements,
 )
 from idp.services.limits.pending import Pending
@@ -72,9 +73,13 @@ class Interactions:
         interaction = _load(raw)
         return interaction if constant_time_equal(interaction.browser_hash, sha256_hex(browser_id)) else None
 
-    def update(self, interaction: Interaction, **changes: Any) -> Interaction | None:
-        """Store new progress. None if another tab changed it meanwhile: go back to the hub and look again."""
-        changed = replace(interaction, progress=replace(interaction.progress, **changes))
+    def update(self, interaction: Interaction, *, prolong: bool = False, **changes: Any) -> Interaction | None:
+        """Store new progress. None if another tab changed it meanwhile: go back to the hub and look again.
+
+        With `prolong` the person has as much time again, because they now have to wait for a mail.
+        """
+        expires_at = now() + timedelta(seconds=self._lifetimes.interaction) if prolong else interaction.expires_at
+        changed = replace(interaction, expires_at=expires_at, progress=replace(interaction.progress, **changes))
         stored = self._store.compare_and_set(
             _key(interaction.id), _dump(interaction), _dump(changed), self._lifetimes.interaction_restart
         )
@@ -132,6 +137,8 @@ def _load(raw: bytes) -> Interaction:
         progress["first_factor"] = FirstFactor(
             first["user_id"], datetime.fromisoformat(first["at"]), tuple(first["amr"]), first.get("credential")
         )
+    if registration := progress["registration"]:
+        progress["registration"] = Registration(**registration)
     if failure:
         progress["failure"] = Failure(**failure)
     record["expires_at"] = datetime.fromisoformat(record["expires_at"])

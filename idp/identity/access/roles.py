@@ -102,6 +102,11 @@ class Roles:
             self._audit.record(Event.ROLE_DELETED, actor=actor, role=role_name, holders=holders)
         return holders
 
+    def require(self, role_name: str) -> None:
+        """Raises NotFound if there is no such role."""
+        with reading() as connection:
+            _role_id(connection, role_name)
+
     def of(self, user_id: str) -> tuple[str, ...]:
         """The names of the user's roles, in alphabetical order."""
         with reading() as connection:

@@ -112,12 +112,12 @@ class Users:
         verified: bool = False,
         status: str = "active",
         is_service_account: bool = False,
-        actor: str = "operator",
+        actor: str | None = "operator",
         **claims: Any,
     ) -> User:
         """Add a user, or an account that is nobody's. Raises Invalid, or Conflict if the address belongs to somebody.
 
-        Here and below `actor` is who the audit trail says did it.
+        Here and below `actor` is who the audit trail says did it; None: the user themselves.
         """
         address = parse_email(email)
         values = validated_claims(claims)
@@ -142,8 +142,13 @@ class Users:
                     _insert_email(connection, user_id, address, at if verified else None)
             except IntegrityError as error:
                 raise Conflict("the e-mail address is taken") from error
-            self._audit.record(Event.USER_CREATED, actor=actor, user_id=user_id, status=status)
+            self._audit.record(Event.USER_CREATED, actor=actor or f"user:{user_id}", user_id=user_id, status=status)
             return _require(_load(connection, user_id))
+
+    def ensure_free(self, address: EmailAddress) -> None:
+        """Raises Conflict if the address belongs to somebody."""
+        with reading() as connection:
+            self._ensure_free(connection, address)
 
     def get(self, user_id: str) -> User | None:
         """The user of that identifier, whatever the status."""

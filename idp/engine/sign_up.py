@@ -1,0 +1,188 @@
+"""Registration: an address is proven first, and the account is made after that.
+
+Nothing of somebody who has not proven their address is ever in the directory, so nobody can prepare an account for a
+victim to walk into (RS6), and there is nothing to clean up after those who do not come back.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from idp.core.errors import Invalid, TooMany
+from idp.core.events import Event
+from idp.core.settings import Settings
+from idp.engine.mail import MailRoom
+from idp.identity.access.roles import Roles
+from idp.identity.consents.terms import TermsAcceptances
+from idp.identity.credentials.mailed_proofs import CODE_LIFETIME, CodeVerdict, IssuedProof, MailedProofs, Proof, Purpose
+from idp.identity.credentials.passwords import Passwords, PreparedPassword
+from idp.identity.directory.emails import EmailAddress, parse_email
+from idp.identity.directory.users import User, Users
+from idp.services.audit import AuditTrail
+from idp.services.limits.addresses import address_group
+from idp.services.limits.throttle import Throttle, unknown_account
+from idp.storage.db import transaction
+
+_HOUR: Final = 3600
+_KNOWN: Final = "known"
+"""In a proof's details: the address belongs to somebody, and the code was not mailed."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    """What an account begins with, beside its address."""
+
+    password: PreparedPassword
+    name: str | None = None
+    locale: str | None = None
+    accepted: Mapping[str, str] = field(default_factory=dict)
+    """The documents that the person accepted, and in which version."""
+
+    def as_details(self) -> dict[str, Any]:
+        """As an Interaction holds it."""
+        return asdict(self)
+
+    @classmethod
+    def from_details(cls, details: Mapping[str, Any]) -> "NewAccount":
+        """What `as_details` made."""
+        return cls(**{**details, "password": PreparedPassword(**details["password"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """What registration touches."""
+
+    users: Users
+    passwords: Passwords
+    proofs: MailedProofs
+    terms: TermsAcceptances
+    roles: Roles
+    mail: MailRoom
+    throttle: Throttle
+    audit: AuditTrail
+
+
+class SignUp:
+    """Proves addresses and makes accounts. Who may register at all is asked of `Settings.sign_up_policy`."""
+
+    def __init__(self, settings: Settings, rooms: Rooms) -> None:
+        self._settings = settings
+        self._rooms = rooms
+
+    def admitted_address(self, raw: str) -> EmailAddress:
+        """The address, if it is one and its domain may register. Raises Invalid."""
+        address = parse_email(raw)
+        if not self._settings.sign_up.admits(address.canonical.rpartition("@")[2]):
+            self._rooms.audit.record(Event.REGISTRATION_REFUSED, reason="domain")
+            raise Invalid("addresses of this domain cannot register here", "email", detail="domain")
+        return address
+
+    def begin(self, address: EmailAddress, attempt: str, locale: str, network_address: str | None) -> str:
+        """Mail a code to the address, and return the proof that waits for it.
+
+        The same happens, and takes as long, if the address belongs to somebody: that person is told so by mail, and
+        no code is right. `attempt` is the sign-in that this belongs to. Raises TooMany (RS8).
+        """
+        rooms, limits = self._rooms, self._settings.sign_up
+        with transaction():
+            if network_address is not None:
+                self._ensure_few(f"registration:{address_group(network_address)}", limits.quota_per_address)
+            # By the canonical address, so that no other spelling gets more.
+            self._ensure_few(f"mail:{unknown_account(address.canonical)}", limits.mails_per_hour)
+            owner = rooms.users.find_by_email(address.canonical)
+            details = {_KNOWN: owner is not None, "attempt": attempt}
+            issued = rooms.proofs.issue(Purpose.REGISTRATION, attempt, address.address, details=details)
+            self._mail_code(issued, owner, locale)
+            rooms.audit.record(Event.REGISTRATION_STARTED, attempt=issued.proof.id)
+        return issued.proof.id
+
+    def _ensure_few(self, key: str, limit: int) -> None:
+        throttle = self._rooms.throttle
+        if throttle.limited(key, limit, _HOUR):
+            raise TooMany(throttle.reopens_in(key), is_first=False)
+
+    def _mail_code(self, issued: IssuedProof, owner: User | None, locale: str) -> None:
+        mail, proof = self._rooms.mail, issued.proof
+        if owner is not None and owner.email is not None:
+            mail.put("already_registered", owner.email, locale=owner.locale or locale, user_id=owner.id)
+            return
+        url = self._settings.url(f"/link/{proof.purpose}?token={issued.token}")
+        mail.put(
+            "registration_code",
+            proof.address,
+            locale=locale,
+            expires_at=proof.expires_at,
+            code=issued.code,
+            minutes=int(CODE_LIFETIME.total_seconds()) // 60,
+            url=url,
+        )
+
+    def finish(self, email: str, proof_id: str, code: str, account: NewAccount) -> tuple[CodeVerdict, User | None]:
+        """Look at a code, and make the account if it is right: both or neither.
+
+        Raises Conflict if the address was registered meanwhile.
+        """
+        rooms = self._rooms
+        with transaction():
+            verdict, proof = rooms.proofs.try_code(Purpose.REGISTRATION, proof_id, code)
+            if verdict is CodeVerdict.RIGHT and (proof is None or proof.details.get(_KNOWN)):
+                verdict = CodeVerdict.WRONG  # somebody guessed a code that was never mailed
+            if verdict is not CodeVerdict.RIGHT or proof is None:
+                rooms.audit.record(Event.REGISTRATION_CODE_REFUSED, attempt=proof_id, reason=verdict.value)
+                return verdict, None
+            return verdict, self._create(proof.address, proof_id, account)
+
+    def create(self, email: str, account: NewAccount, *, attempt: str | None, roles: Iterable[str] = ()) -> User:
+        """Make the account of an address that is proven already. Raises Conflict if it was registered meanwhile."""
+        with transaction():
+            return self._create(email, attempt, account, roles)
+
+    def _create(self, email: str, attempt: str | None, account: NewAccount, roles: Iterable[str] = ()) -> User:
+        rooms = self._rooms
+        claims = {"name": account.name, "locale": account.locale}
+        user = rooms.users.create(
+            email, verified=True, actor=None, **{name: value for name, value in claims.items() if value}
+        )
+        rooms.passwords.store(user.id, account.password, actor=f"user:{user.id}")
+        existing = {role.name for role in rooms.roles.list()} if roles else ()
+        for role in roles:
+            if role in existing:  # it may have been deleted since the invitation
+                rooms.roles.assign(user.id, role)
+        for document in self._settings.sign_up.documents:
+            if version := account.accepted.get(document.name):
+                rooms.terms.accept(user.id, document.name, version, account.locale, document.url)
+        rooms.audit.record(
+            Event.USER_REGISTERED, user_id=user.id, attempt=attempt, policy=self._settings.sign_up_policy
+        )
+        return user
+
+    def invite(
+        self, email: str, *, name: str | None = None, roles: Iterable[str] = (), locale: str | None = None
+    ) -> Proof:
+        """Mail an invitation, in place of any earlier one to this address.
+
+        Whoever follows its link registers with this address and these roles, whatever its domain. Raises Invalid,
+        NotFound for an unknown role, or Conflict if the address belongs to somebody.
+        """
+        rooms = self._rooms
+        address = parse_email(email)
+        roles = tuple(roles)
+        details = {"name": name, "roles": list(roles)}
+        with transaction():
+            rooms.users.ensure_free(address)
+            for role in roles:
+                rooms.roles.require(role)
+            subject = unknown_account(address.canonical)
+            issued = rooms.proofs.issue(Purpose.INVITATION, subject, address.address, details=details)
+            proof = issued.proof
+            rooms.mail.put(
+                "invitation",
+                proof.address,
+                locale=locale,
+                expires_at=proof.expires_at,
+                until=proof.expires_at.isoformat(),
+                zone="UTC",
+                url=self._settings.url(f"/link/{proof.purpose}?token={issued.token}"),
+            )
+            rooms.audit.record(Event.INVITATION_SENT, actor="operator", roles=roles, invitation=proof.id)
+        return proof

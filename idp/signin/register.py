@@ -1,0 +1,209 @@
+"""The registration page: an address, a password, and a name if the operator wants one.
+
+Whoever asks learns nothing about whether the address has an account: the same page follows, after the same work, and
+only the mail knows more (LG1).
+"""
+
+from dataclasses import dataclass
+
+from flask import Response, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import get_locale
+
+from idp.core.clock import now
+from idp.core.crypto import sha256_hex
+from idp.core.errors import Conflict, Invalid, TooMany
+from idp.engine.interaction import FirstFactor, Registration, Requirements, Step
+from idp.engine.sign_up import NewAccount
+from idp.identity.consents.terms import DOCUMENTS, LONGEST_VERSION
+from idp.identity.credentials.passwords import WeakPassword
+from idp.identity.directory.claims import validated_claims
+from idp.identity.directory.emails import EmailAddress
+from idp.identity.directory.users import User
+from idp.signin.dispatcher import Visit, page, visit_any
+from idp.signin.sessions import authenticated
+from idp.web import texts
+from idp.web.browser_session import current_visitor
+from idp.web.cookies import browser_id
+from idp.web.hooks import request_address
+from idp.web.pages import PageError, render_page
+from idp.web.provider import current_provider
+
+_LONGEST_NAME = 300
+
+
+def start_registration() -> ResponseReturnValue:
+    """GET /register: register without an application, and land on the start page."""
+    provider = current_provider()
+    if provider.settings.sign_up_policy != "open":
+        return render_page("signin/registration_closed.html", status=403, sign_in_url=url_for("signin.start"))
+    interaction = provider.interactions.begin(
+        browser_id=browser_id(provider.settings),
+        visitor=current_visitor(),
+        requirements=Requirements(prompts=frozenset({"create"})),
+        resume_path=url_for("web.home"),
+        restart_path=url_for("signin.start_registration"),
+    )
+    return redirect(url_for("signin.hub", interaction_id=interaction.id), 303)
+
+
+@visit_any
+def new_account(visit: Visit) -> ResponseReturnValue:
+    """GET /signin/<id>/new-account: register instead of signing in."""
+    visit.save(is_registering=True)
+    return visit.to_hub()
+
+
+@visit_any
+def existing_account(visit: Visit) -> ResponseReturnValue:
+    """GET /signin/<id>/existing-account: sign in instead of registering."""
+    visit.save(is_registering=False, registration=None)
+    return visit.to_hub()
+
+
+@dataclass(frozen=True, slots=True)
+class _Typed:
+    """What came with the form."""
+
+    email: str
+    name: str
+    password: str
+    accepted: dict[str, str]
+    """Which version of which document was on the page when its box was ticked."""
+
+    @classmethod
+    def of(cls, proven: str | None) -> "_Typed":
+        """The fields as they were sent; an address that is proven already cannot be changed (RS7)."""
+        form = request.form
+        return cls(
+            proven or form.get("email", "").strip(),
+            form.get("name", "")[: _LONGEST_NAME + 1].strip(),
+            form.get("new_password", ""),
+            {name: form[name][:LONGEST_VERSION] for name in DOCUMENTS if form.get(name)},
+        )
+
+
+@page(Step.REGISTER)
+def register(visit: Visit) -> ResponseReturnValue:
+    """GET and POST /signin/<id>/register: the address and what the account begins with."""
+    if request.method != "POST":
+        return _form(visit, _Typed(_proven(visit) or visit.requirements.login_hint or "", _invited_name(visit), "", {}))
+    typed = _Typed.of(_proven(visit))
+    address, errors = _checked(typed)
+    account = _prepared(typed, errors)
+    if account is None or address is None or errors:
+        return _form(visit, typed, tuple(errors), 422)
+    if _proven(visit) is not None:
+        return _created(visit, address, account)
+    try:
+        proof_id = current_provider().sign_up.begin(address, _attempt(visit), _locale(), request_address())
+    except TooMany as error:
+        return _form(visit, typed, (PageError(None, texts.too_many_attempts(error.retry_after)),), 429)
+    visit.save(
+        prolong=True,
+        is_registering=True,
+        registration=Registration(address.address, proof_id=proof_id, details=account.as_details()),
+    )
+    return visit.to_hub()
+
+
+def registered(visit: Visit, user: User) -> Response:
+    """The account exists: its person is signed in, and goes on to where they wanted."""
+    return authenticated(visit, FirstFactor(user.id, now(), ("pwd",))) or visit.to_hub()
+
+
+def _created(visit: Visit, address: EmailAddress, account: NewAccount) -> Response:
+    """The address was proven before, by an invitation or the link in a mail."""
+    registration = visit.interaction.progress.registration
+    roles = registration.details.get("roles", ()) if registration else ()
+    attempt = registration.proof_id if registration else None
+    try:
+        user = current_provider().sign_up.create(address.address, account, attempt=attempt, roles=roles)
+    except Conflict:
+        return taken_meanwhile(visit)
+    return registered(visit, user)
+
+
+def taken_meanwhile(visit: Visit) -> Response:
+    """Whoever is here has proven the address, and may know that it has an account now."""
+    visit.save(is_registering=False, registration=None)
+    return visit.to_hub()
+
+
+def _checked(typed: _Typed) -> tuple[EmailAddress | None, list[PageError]]:
+    settings = current_provider().settings.sign_up
+    errors: list[PageError] = []
+    address = None
+    try:
+        address = current_provider().sign_up.admitted_address(typed.email) if typed.email else None
+        if address is None:
+            errors.append(PageError("email", texts.ENTER_EMAIL))
+    except Invalid as error:
+        errors.append(PageError("email", texts.DOMAIN_NOT_ADMITTED if error.detail == "domain" else texts.EMAIL_FORMAT))
+    if settings.name == "required" and not typed.name:
+        errors.append(PageError("name", texts.ENTER_NAME))
+    elif typed.name:
+        try:
+            validated_claims({"name": typed.name})
+        except Invalid:
+            errors.append(PageError("name", texts.NAME_FORMAT))
+    if not typed.password:
+        errors.append(PageError("new_password", texts.ENTER_NEW_PASSWORD))
+    for document in settings.documents:
+        if typed.accepted.get(document.name) != document.version:
+            errors.append(PageError(document.name, texts.ACCEPT_DOCUMENT[document.name]))
+    return address, errors
+
+
+def _prepared(typed: _Typed, errors: list[PageError]) -> NewAccount | None:
+    """The account to be, if its password may be used; what is wrong with that joins the errors."""
+    if not typed.password:
+        return None
+    provider = current_provider()
+    words = [word for word in (typed.email, typed.name, provider.settings.product_name) if word]
+    try:
+        password = provider.passwords.prepare(typed.password, words)
+    except WeakPassword as error:
+        errors.extend(PageError("new_password", texts.password_problem(violation)) for violation in error.violations)
+        return None
+    has_name = provider.settings.sign_up.name != "off"
+    return NewAccount(password, (typed.name or None) if has_name else None, _locale(), typed.accepted)
+
+
+def _form(visit: Visit, typed: _Typed, errors: tuple[PageError, ...] = (), status: int = 200) -> Response:
+    settings, own = current_provider().settings, visit.interaction.id
+    return render_page(
+        "signin/register.html",
+        status=status,
+        client=visit.client,
+        errors=errors,
+        email=typed.email,
+        email_is_proven=_proven(visit) is not None,
+        name=typed.name,
+        name_field=settings.sign_up.name,
+        documents=settings.sign_up.documents,
+        accepted=typed.accepted,
+        minimum_length=settings.passwords.minimum_length,
+        action=url_for("signin.register", interaction_id=own),
+        sign_in_url=url_for("signin.existing_account", interaction_id=own),
+        cancel_url=url_for("signin.cancel", interaction_id=own) if visit.client else None,
+    )
+
+
+def _proven(visit: Visit) -> str | None:
+    registration = visit.interaction.progress.registration
+    return registration.email if registration is not None and registration.is_proven else None
+
+
+def _invited_name(visit: Visit) -> str:
+    registration = visit.interaction.progress.registration
+    return str(registration.details.get("name") or "") if registration else ""
+
+
+def _attempt(visit: Visit) -> str:
+    # The id is a bearer value of this browser: only its hash leaves the store.
+    return sha256_hex(visit.interaction.id)
+
+
+def _locale() -> str:
+    return str(get_locale()).replace("_", "-")
