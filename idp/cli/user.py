@@ -7,10 +7,11 @@ from typing import Any
 import click
 
 from idp.cli.application import running_provider
-from idp.cli.output import instant, json_option, print_fields, print_json, print_table
+from idp.cli.output import instant, json_option, print_fields, print_json, print_table, text
 from idp.core.clock import now
 from idp.core.errors import Invalid, NotFound
 from idp.identity.directory.users import User
+from idp.services.notify.rendering import LANGUAGES
 from idp.storage.db import transaction
 from idp.web.provider import Provider
 
@@ -61,6 +62,22 @@ def create(
         print_json(described)
     else:
         click.echo(f"Created user {user.id} ({user.email}).")
+
+
+@user_group.command("invite", short_help="Mail an invitation to register.")
+@click.argument("email")
+@click.option("--name", help="Full name, which the person may change.")
+@click.option("--role", "roles", multiple=True, help="Role to give; repeatable.")
+@click.option("--language", type=click.Choice(LANGUAGES), help="Language of the mail.")
+@json_option
+def invite(email: str, name: str | None, roles: tuple[str, ...], language: str | None, as_json: bool) -> None:
+    """Mail an invitation: a link by which EMAIL registers within three days, in place of any earlier one."""
+    with running_provider() as provider:
+        proof = provider.sign_up.invite(email, name=name, roles=roles, locale=language)
+    if as_json:
+        print_json({"email": proof.address, "expires_at": proof.expires_at, "roles": roles})
+    else:
+        click.echo(f"Invited {proof.address}; the link works until {text(proof.expires_at)}.")
 
 
 @user_group.command("list")

@@ -5,13 +5,14 @@ victim to walk into (RS6), and there is nothing to clean up after those who do n
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from idp.core.errors import Invalid, TooMany
+from idp.core.errors import Conflict, Invalid, TooMany
 from idp.core.events import Event
 from idp.core.settings import Settings
 from idp.engine.mail import MailRoom
+from idp.engine.mailed_links import link_url
 from idp.identity.access.roles import Roles
 from idp.identity.consents.terms import TermsAcceptances
 from idp.identity.credentials.mailed_proofs import CODE_LIFETIME, CodeVerdict, IssuedProof, MailedProofs, Proof, Purpose
@@ -26,6 +27,7 @@ from idp.storage.db import transaction
 _HOUR: Final = 3600
 _KNOWN: Final = "known"
 """In a proof's details: the address belongs to somebody, and the code was not mailed."""
+_ATTEMPT: Final = "attempt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +42,12 @@ class NewAccount:
 
     def as_details(self) -> dict[str, Any]:
         """As an Interaction holds it."""
-        return asdict(self)
+        return {**{name: getattr(self, name) for name in self.__slots__}, "password": self.password.as_record()}
 
     @classmethod
     def from_details(cls, details: Mapping[str, Any]) -> "NewAccount":
         """What `as_details` made."""
-        return cls(**{**details, "password": PreparedPassword(**details["password"])})
+        return cls(**{**details, "password": PreparedPassword.from_record(details["password"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class SignUp:
         """Mail a code to the address, and return the proof that waits for it.
 
         The same happens, and takes as long, if the address belongs to somebody: that person is told so by mail, and
-        no code is right. `attempt` is the sign-in that this belongs to. Raises TooMany (RS8).
+        no code is right. `attempt` names the sign-in that this belongs to (`digest_of`). Raises TooMany (RS8).
         """
         rooms, limits = self._rooms, self._settings.sign_up
         with transaction():
@@ -90,11 +92,16 @@ class SignUp:
             # By the canonical address, so that no other spelling gets more.
             self._ensure_few(f"mail:{unknown_account(address.canonical)}", limits.mails_per_hour)
             owner = rooms.users.find_by_email(address.canonical)
-            details = {_KNOWN: owner is not None, "attempt": attempt}
+            details = {_KNOWN: owner is not None, _ATTEMPT: attempt}
             issued = rooms.proofs.issue(Purpose.REGISTRATION, attempt, address.address, details=details)
             self._mail_code(issued, owner, locale)
             rooms.audit.record(Event.REGISTRATION_STARTED, attempt=issued.proof.id)
         return issued.proof.id
+
+    @staticmethod
+    def attempt_of(proof: Proof) -> str:
+        """The sign-in for which a registration mail was sent."""
+        return str(proof.details.get(_ATTEMPT, ""))
 
     def _ensure_few(self, key: str, limit: int) -> None:
         throttle = self._rooms.throttle
@@ -106,7 +113,6 @@ class SignUp:
         if owner is not None and owner.email is not None:
             mail.put("already_registered", owner.email, locale=owner.locale or locale, user_id=owner.id)
             return
-        url = self._settings.url(f"/link/{proof.purpose}?token={issued.token}")
         mail.put(
             "registration_code",
             proof.address,
@@ -114,7 +120,7 @@ class SignUp:
             expires_at=proof.expires_at,
             code=issued.code,
             minutes=int(CODE_LIFETIME.total_seconds()) // 60,
-            url=url,
+            url=link_url(self._settings, issued),
         )
 
     def finish(self, email: str, proof_id: str, code: str, account: NewAccount) -> tuple[CodeVerdict, User | None]:
@@ -162,9 +168,11 @@ class SignUp:
         """Mail an invitation, in place of any earlier one to this address.
 
         Whoever follows its link registers with this address and these roles, whatever its domain. Raises Invalid,
-        NotFound for an unknown role, or Conflict if the address belongs to somebody.
+        NotFound for an unknown role, or Conflict if the address belongs to somebody or nobody may register.
         """
         rooms = self._rooms
+        if self._settings.sign_up_policy == "closed":
+            raise Conflict("nobody can register here: IDP_SIGN_UP__POLICY is closed")
         address = parse_email(email)
         roles = tuple(roles)
         details = {"name": name, "roles": list(roles)}
@@ -182,7 +190,7 @@ class SignUp:
                 expires_at=proof.expires_at,
                 until=proof.expires_at.isoformat(),
                 zone="UTC",
-                url=self._settings.url(f"/link/{proof.purpose}?token={issued.token}"),
+                url=link_url(self._settings, issued),
             )
             rooms.audit.record(Event.INVITATION_SENT, actor="operator", roles=roles, invitation=proof.id)
         return proof

@@ -11,9 +11,8 @@ from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
 
 from idp.core.clock import now
-from idp.core.crypto import sha256_hex
 from idp.core.errors import Conflict, Invalid, TooMany
-from idp.engine.interaction import FirstFactor, Registration, Requirements, Step
+from idp.engine.interaction import FirstFactor, Registration, Requirements, Step, digest_of
 from idp.engine.sign_up import NewAccount
 from idp.identity.consents.terms import DOCUMENTS, LONGEST_VERSION
 from idp.identity.credentials.passwords import WeakPassword
@@ -36,7 +35,7 @@ def start_registration() -> ResponseReturnValue:
     """GET /register: register without an application, and land on the start page."""
     provider = current_provider()
     if provider.settings.sign_up_policy != "open":
-        return render_page("signin/registration_closed.html", status=403, sign_in_url=url_for("signin.start"))
+        return closed()
     interaction = provider.interactions.begin(
         browser_id=browser_id(provider.settings),
         visitor=current_visitor(),
@@ -45,6 +44,11 @@ def start_registration() -> ResponseReturnValue:
         restart_path=url_for("signin.start_registration"),
     )
     return redirect(url_for("signin.hub", interaction_id=interaction.id), 303)
+
+
+def closed() -> Response:
+    """The page for who may not register, here or any more (AU6)."""
+    return render_page("signin/registration_closed.html", status=403, sign_in_url=url_for("signin.start"))
 
 
 @visit_any
@@ -96,7 +100,7 @@ def register(visit: Visit) -> ResponseReturnValue:
     if _proven(visit) is not None:
         return _created(visit, address, account)
     try:
-        proof_id = current_provider().sign_up.begin(address, _attempt(visit), _locale(), request_address())
+        proof_id = current_provider().sign_up.begin(address, digest_of(visit.interaction), _locale(), request_address())
     except TooMany as error:
         return _form(visit, typed, (PageError(None, texts.too_many_attempts(error.retry_after)),), 429)
     visit.save(
@@ -198,11 +202,6 @@ def _proven(visit: Visit) -> str | None:
 def _invited_name(visit: Visit) -> str:
     registration = visit.interaction.progress.registration
     return str(registration.details.get("name") or "") if registration else ""
-
-
-def _attempt(visit: Visit) -> str:
-    # The id is a bearer value of this browser: only its hash leaves the store.
-    return sha256_hex(visit.interaction.id)
 
 
 def _locale() -> str:

@@ -10,6 +10,7 @@ from idp.signin.dispatcher import Gone, gone, hub, start
 from idp.signin.leave import another_account, cancel, restart
 from idp.signin.login import login
 from idp.signin.register import existing_account, new_account, register, start_registration
+from idp.signin.register_by_link import invitation, registration_link
 from idp.signin.select_account import select_account
 from idp.signin.totp import totp
 from idp.signin.unlock import unlock, unlocked
@@ -34,6 +35,8 @@ blueprint.add_url_rule("/signin/<interaction_id>/consent", "consent", consent, m
 blueprint.add_url_rule("/signin/<interaction_id>/cancel", "cancel", cancel)
 blueprint.add_url_rule("/signin/<interaction_id>/restart", "restart", restart)
 blueprint.add_url_rule("/signin/<interaction_id>/another-account", "another_account", another_account)
+blueprint.add_url_rule(link_path(Purpose.REGISTRATION), "registration_link", registration_link, methods=_FORM)
+blueprint.add_url_rule(link_path(Purpose.INVITATION), "invitation", invitation, methods=_FORM)
 blueprint.add_url_rule(link_path(Purpose.UNLOCK), "unlock", unlock, methods=_FORM)
 blueprint.add_url_rule("/unlocked", "unlocked", unlocked)
 blueprint.add_url_rule("/signin/<interaction_id>/new-account", "new_account", new_account)

@@ -3,9 +3,8 @@
 from flask import Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from idp.core.crypto import sha256_hex
 from idp.core.errors import Conflict, Invalid, TooMany
-from idp.engine.interaction import Registration, Step
+from idp.engine.interaction import Registration, Step, digest_of
 from idp.engine.sign_up import NewAccount
 from idp.identity.credentials.mailed_proofs import CodeVerdict
 from idp.identity.directory.emails import parse_email
@@ -60,7 +59,7 @@ def _sent_again(visit: Visit, registration: Registration) -> ResponseReturnValue
     try:
         proof_id = current_provider().sign_up.begin(
             parse_email(registration.email),
-            sha256_hex(visit.interaction.id),
+            digest_of(visit.interaction),
             account.locale or "",
             request_address(),
         )

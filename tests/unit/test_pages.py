@@ -16,6 +16,9 @@ DATA_PAGE = {
     "signin/consent.html": "consent", "signin/expired.html": "error", "oauth/end_session.html": "logout",
     "oauth/logged_out.html": "logged-out", "oauth/form_post.html": "form-post", "web/error.html": "error",
     "web/home.html": "home", "oauth/unvouched.html": "unvouched",
+    "signin/register.html": "register", "signin/verify_email.html": "verify-email",
+    "signin/accept_terms.html": "accept-terms", "signin/registration_closed.html": "registration-closed",
+    "web/mailbox.html": "mailbox", "web/one_mail.html": "mail",
     "signin/mailed_link.html": "mailed-link", "signin/mailed_link_over.html": "error",
     "signin/unlocked.html": "unlocked",
     "account/overview.html": "account-overview", "account/security.html": "account-security",
@@ -26,6 +29,8 @@ BUTTON_IDS = {
     "signin/consent.html": {"consent-allow", "consent-deny"}, "oauth/end_session.html": {"logout-confirm"},
     "oauth/form_post.html": {"continue"}, "signin/mailed_link.html": {"unlock-submit"},
     "account/password.html": {"password-change"},
+    "signin/register.html": {"register-submit"}, "signin/accept_terms.html": {"terms-submit"},
+    "signin/verify_email.html": {"code-submit", "resend", "change-address"},
 }  # fmt: skip
 UNWELCOME = re.compile(r"\b(please|sorry|oops|invalid|forbidden|illegal)\b|an error occurred", re.IGNORECASE)
 

@@ -9,7 +9,7 @@ from idp.engine.interaction.record import (
     Registration,
     Requirements,
 )
-from idp.engine.interaction.store import Interactions, is_expired
+from idp.engine.interaction.store import Interactions, digest_of, is_expired
 
 __all__ = [
     "Facts",
@@ -23,6 +23,7 @@ __all__ = [
     "SessionFacts",
     "Step",
     "acceptable_session",
+    "digest_of",
     "is_expired",
     "next_step",
 ]

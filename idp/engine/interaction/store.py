@@ -21,6 +21,8 @@ from idp.engine.interaction.record import (
 from idp.services.limits.pending import Pending
 from idp.storage.ephemeral import EphemeralStore
 
+_PREFIX = "interaction:"
+
 
 class Interactions:
     """Interactions in the ephemeral store.
@@ -67,8 +69,12 @@ class Interactions:
         """The Interaction, if it exists and this browser began it (an attacker's link opens nothing)."""
         if browser_id is None or not interaction_id.isascii() or len(interaction_id) > 64:
             return None
-        raw = self._store.get(_key(interaction_id))
-        if raw is None:
+        return self.find(sha256_hex(interaction_id), browser_id)
+
+    def find(self, digest: str, browser_id: str | None) -> Interaction | None:
+        """The same by the hash of its id, which is all that others may keep of it (`digest_of`)."""
+        raw = self._store.get(_PREFIX + digest) if browser_id is not None else None
+        if raw is None or browser_id is None:
             return None
         interaction = _load(raw)
         return interaction if constant_time_equal(interaction.browser_hash, sha256_hex(browser_id)) else None
@@ -111,9 +117,14 @@ def is_expired(interaction: Interaction) -> bool:
     return interaction.expires_at <= now()
 
 
+def digest_of(interaction: Interaction) -> str:
+    """What may be kept of an Interaction elsewhere: its id is a bearer value of its browser."""
+    return sha256_hex(interaction.id)
+
+
 def _key(interaction_id: str) -> str:
-    # The id is a bearer value of this browser: stored hashed, like a session id.
-    return "interaction:" + sha256_hex(interaction_id)
+    # Stored hashed, like a session id.
+    return _PREFIX + sha256_hex(interaction_id)
 
 
 def _dump(interaction: Interaction) -> bytes:

@@ -3,8 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -60,6 +60,15 @@ class PreparedPassword:
     hash: StoredHash
     breach_check: str
     """Who looked for it among breached passwords: the `service`, or the `bundled` list alone."""
+
+    def as_record(self) -> dict[str, Any]:
+        """For a sign-up that waits for its mail."""
+        return asdict(self)
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> "PreparedPassword":
+        """What `as_record` made."""
+        return cls(**{**record, "hash": StoredHash(**record["hash"])})
 
 
 @dataclass(frozen=True, slots=True)
