@@ -145,7 +145,7 @@ class SignUp:
 
     def _create(self, email: str, attempt: str | None, account: NewAccount, roles: Iterable[str] = ()) -> User:
         rooms = self._rooms
-        claims = {"name": account.name, "locale": account.locale}
+        claims: dict[str, Any] = {"name": account.name, "locale": account.locale}
         user = rooms.users.create(
             email, verified=True, actor=None, **{name: value for name, value in claims.items() if value}
         )
