@@ -44,8 +44,26 @@ PASSWORD_CHANGED_HERE_ONLY = Notice(
 )
 SIGNED_OUT_ONE = Notice("signed-out-one", lazy_gettext("That browser is signed out."))
 SIGNED_OUT_ELSEWHERE = Notice("signed-out-elsewhere", lazy_gettext("You are signed out everywhere else."))
+PROFILE_SAVED = Notice("profile-saved", lazy_gettext("Your profile was saved."))
+PICTURE_SAVED = Notice("picture-saved", lazy_gettext("Your picture was saved."))
+PICTURE_REMOVED = Notice("picture-removed", lazy_gettext("Your picture was removed."))
+PICTURE_TOO_LARGE = Notice(
+    "picture-too-large", lazy_gettext("The file is too large. Choose a smaller picture."), is_success=False
+)
+PREFERENCES_SAVED = Notice("preferences-saved", lazy_gettext("Your preferences were saved."))
 
-_ALL = (SENT_IN_VAIN, PASSWORD_CHANGED, PASSWORD_CHANGED_HERE_ONLY, SIGNED_OUT_ONE, SIGNED_OUT_ELSEWHERE)
+_ALL = (
+    SENT_IN_VAIN,
+    PASSWORD_CHANGED,
+    PASSWORD_CHANGED_HERE_ONLY,
+    SIGNED_OUT_ONE,
+    SIGNED_OUT_ELSEWHERE,
+    PROFILE_SAVED,
+    PICTURE_SAVED,
+    PICTURE_REMOVED,
+    PICTURE_TOO_LARGE,
+    PREFERENCES_SAVED,
+)
 _BY_NAME = {notice.name: notice for notice in _ALL}
 
 

@@ -28,8 +28,21 @@ OVERVIEW = Section(
     "home",
     lazy_gettext("What is kept of you here, who may use it, and what has been done with it."),
 )
+PROFILE = Section(
+    "account.profile",
+    lazy_gettext("Profile"),
+    "user",
+    lazy_gettext("Your name, picture and addresses. Apps see them only if you allow it."),
+)
+PREFERENCES = Section(
+    "account.preferences",
+    lazy_gettext("Preferences"),
+    "sliders",
+    lazy_gettext("Language, time zone, the look of these pages, and mail."),
+)
 #: What the overview leads to, in the order of the navigation.
 SECTIONS = (
+    PROFILE,
     Section(
         "account.security",
         lazy_gettext("Security"),
@@ -42,6 +55,7 @@ SECTIONS = (
         "devices",
         lazy_gettext("Where you are signed in"),
     ),
+    PREFERENCES,
 )
 
 

@@ -4,6 +4,12 @@ from flask import Blueprint
 
 from idp.account.overview import overview
 from idp.account.password import password
+from idp.account.preferences import preferences
+from idp.account.profile import profile
+from idp.account.profile_address import profile_address
+from idp.account.profile_details import profile_details
+from idp.account.profile_phone import profile_phone
+from idp.account.profile_picture import profile_picture, remove_picture
 from idp.account.security import security
 from idp.account.sessions import end_session, sessions, sign_out_others
 
@@ -12,9 +18,17 @@ blueprint = Blueprint("account", __name__, url_prefix="/account")
 _FORM = ("GET", "POST")
 _POST = ("POST",)
 
-blueprint.add_url_rule("/", "overview", overview)
 blueprint.add_url_rule("/security", "security", security)
 blueprint.add_url_rule("/password", "password", password, methods=_FORM)
 blueprint.add_url_rule("/sessions", "sessions", sessions)
 blueprint.add_url_rule("/sessions/end-others", "sign_out_others", sign_out_others, methods=_POST)
 blueprint.add_url_rule("/sessions/<session_id>/end", "end_session", end_session, methods=_POST)
+
+blueprint.add_url_rule("/", "overview", overview)
+blueprint.add_url_rule("/profile", "profile", profile)
+blueprint.add_url_rule("/profile/details", "profile_details", profile_details, methods=_FORM)
+blueprint.add_url_rule("/profile/picture", "profile_picture", profile_picture, methods=_FORM)
+blueprint.add_url_rule("/profile/picture/remove", "remove_picture", remove_picture, methods=_POST)
+blueprint.add_url_rule("/profile/phone", "profile_phone", profile_phone, methods=_FORM)
+blueprint.add_url_rule("/profile/address", "profile_address", profile_address, methods=_FORM)
+blueprint.add_url_rule("/preferences", "preferences", preferences, methods=_FORM)

@@ -5,6 +5,7 @@ from typing import Any
 from idp.account import notices
 from idp.account.pages import OVERVIEW, SECTIONS
 from idp.web import texts
+from tests.helpers.gallery_profile import profile_variants
 from tests.helpers.gallery_variant import ALICE, LONG, RTL_USER, Variant
 
 _SECTIONS = [
@@ -101,4 +102,5 @@ ACCOUNT_VARIANTS = (
         "de",
     ),
     Variant("account-sessions-rtl", "account/sessions.html", {**_SESSIONS, "person": RTL_USER}, "he"),
+    *profile_variants(account),
 )

@@ -266,6 +266,7 @@ def prepared_server(
         **TEST_SETTINGS,
         **fresh_secrets(),
         "IDP_KEYS_DIR": str(directory / "keys"),
+        "IDP_AVATARS__DIRECTORY": str(directory / "avatars"),
         **backend.environment,
         **settings,
     }

@@ -17,6 +17,7 @@ from idp.identity.directory.writing import plain_text
 
 LONGEST_TEXT = 256
 LONGEST_URL = 2048
+LONGEST_ADDRESS_PART = 512
 ADDRESS_MEMBERS: Final = ("formatted", "street_address", "locality", "region", "postal_code", "country")
 
 _LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,4}")
@@ -131,10 +132,15 @@ def _address(name: str, value: object) -> dict[str, str] | None:
         raise Invalid(f"'address' has no member '{unknown[0][:32]}'", name)
     lines = ("formatted", "street_address")
     return {
-        member: _plain(f"address.{member}", value[member], longest=512, lines=member in lines)
+        member: _plain(f"address.{member}", value[member], longest=_longest_part(member), lines=member in lines)
         for member in ADDRESS_MEMBERS
         if value.get(member) not in (None, "")
     } or None
+
+
+def _longest_part(member: str) -> int:
+    # The whole holds all its parts.
+    return LONGEST_ADDRESS_PART if member != "formatted" else 6 * LONGEST_ADDRESS_PART
 
 
 _CHECKS: Final[Mapping[str, Callable[[str, object], Any]]] = {
