@@ -54,7 +54,6 @@ def create_gallery() -> Flask:
             "theme": None,
             "text_dir": "rtl" if locale in _RTL else "ltr",
             "languages": [("en", "English", "?lang=en"), ("de", "Deutsch", "?lang=de"), ("he", "עברית", "?lang=he")],
-            "theme": None,
             "support_url": "https://example.com/help",
             "request_id": "01JPA7V5Q2N8",
             "csrf_token": "sample",
