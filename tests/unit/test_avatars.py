@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from sqlalchemy import delete
 
 from idp.core.clock import now
 from idp.core.errors import NotFound, Unavailable
@@ -13,6 +14,8 @@ from idp.core.events import Event
 from idp.core.pictures import NotAPicture
 from idp.identity.directory.avatars import LARGEST, SIDES, Avatars
 from idp.identity.directory.users import User
+from idp.storage.db import transaction
+from idp.storage.tables import UserRow
 from tests.helpers.identity import House
 from tests.helpers.photographs import GREEN, RED, is_near, photograph, seen
 
@@ -174,7 +177,8 @@ def test_the_picture_of_a_deleted_user_is_collected(house: House, avatars: Avata
     with time_machine.travel(now() - timedelta(days=1), tick=True):
         user = avatars.upload(house.person().id, photograph())
     name = name_of(avatars, user)
-    house.users.delete(user.id)
+    with transaction() as connection:
+        connection.execute(delete(UserRow).where(UserRow.id == user.id))
     assert avatars.find(name, 96) is None
     assert avatars.collect(now()) == 1
     assert blobs.blobs == {}

@@ -62,8 +62,6 @@ def test_mail_is_wanted_from_the_moment_somebody_says_so(house: House, preferenc
         {"mail": {"tips": False}},
         {"mail": {"tips": True}},
     ]
-    house.users.delete(user.id)
-    assert preferences.mail(user.id) == {}
 
 
 def test_dark_is_dark_whoever_asked_for_it() -> None:
