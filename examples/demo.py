@@ -80,7 +80,8 @@ def main() -> int:
         started["relying party"] = _start(["examples.relying_party.app"], {**outside, "PORT": str(ports.relying_party)})
         started["microservice"] = _start(["examples.microservice.app"], {**outside, "PORT": str(ports.microservice)})
         _wait_until_ready(started, ports)
-        print(_banner(issuer, ports, seed), flush=True)
+        has_mailbox = not environment.get("IDP_SMTP_URL")
+        print(_banner(issuer, ports, seed, has_mailbox=has_mailbox), flush=True)
         _wait(started)
     except DemoError as error:
         print(f"make demo: {error}", file=sys.stderr)
@@ -209,7 +210,7 @@ def _stop_all(started: Mapping[str, subprocess.Popen[bytes]]) -> None:
             process.wait()
 
 
-def _banner(issuer: str, ports: Ports, seed: Mapping[str, Any]) -> str:
+def _banner(issuer: str, ports: Ports, seed: Mapping[str, Any], *, has_mailbox: bool) -> str:
     lines = [
         "",
         "The demo is running.",
@@ -218,6 +219,7 @@ def _banner(issuer: str, ports: Ports, seed: Mapping[str, Any]) -> str:
         f"  discovery        {issuer}/.well-known/openid-configuration",
         f"  relying party    http://localhost:{ports.relying_party}   <- start here: 'Sign in with idp'",
         f"  microservice     http://localhost:{ports.microservice}/orders",
+        *([f"  mailbox          {issuer}/dev/mail   <- codes and links that would be mailed"] if has_mailbox else []),
         "",
         f"Accounts (password of all: {seed['password']})",
     ]

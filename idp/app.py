@@ -17,7 +17,7 @@ from idp.engine.lifecycle.leaving import Leaving
 from idp.engine.lifecycle.retention import Retention
 from idp.engine.lockout import Lockout
 from idp.engine.logout import BackChannelLogout
-from idp.engine.mail import MAIL_MESSAGE, MailRoom
+from idp.engine.mail import MAIL_LEASE, MAIL_MESSAGE, MailRoom
 from idp.engine.notices import Notices
 from idp.engine.privacy.document import Document
 from idp.engine.privacy.erasure import Eraser
@@ -197,7 +197,7 @@ def build_provider(settings: Settings) -> Provider:
         outbox=outbox,
         mail=mail,
         notices=notices,
-        courier=Courier(outbox, audit, _channels(back_channel, mail)),
+        courier=Courier(outbox, audit, _channels(settings, back_channel, mail)),
         sign_up=SignUp(settings, Rooms(users, passwords, proofs, terms, roles, mail, throttle, audit)),
         interactions=Interactions(store, pending, settings.lifetimes),
         tokens=_tokens(settings, secrets, keyset, resource_servers, store, durable, encryption),
@@ -221,10 +221,12 @@ def build_provider(settings: Settings) -> Provider:
     )
 
 
-def _channels(back_channel: BackChannelLogout, mail: MailRoom) -> dict[str, Channel]:
+def _channels(settings: Settings, back_channel: BackChannelLogout, mail: MailRoom) -> dict[str, Channel]:
     return {
         LOGOUT_MESSAGE: Channel(back_channel.prepare, to_clients=True),
-        MAIL_MESSAGE: Channel(mail.prepare, forgets=not mail.has_mailbox),
+        MAIL_MESSAGE: Channel(
+            mail.prepare, forgets=not mail.has_mailbox, at_once=settings.smtp_connections, lease=MAIL_LEASE
+        ),
     }
 
 

@@ -1,12 +1,11 @@
 """`idp message`: what clients and people are told, and what could not be told."""
 
-from dataclasses import replace
+from dataclasses import asdict
 
 import click
 
 from idp.cli.application import running_provider
 from idp.cli.output import json_option, print_json, print_table
-from idp.engine.mail import MAIL_MESSAGE
 from idp.services.outbox.outbox import STATES
 
 
@@ -29,7 +28,7 @@ def list_messages(
     with running_provider() as provider:
         messages = provider.outbox.list(limit, state, client_id or address, kind)
     if as_json:
-        print_json([replace(message, payload={}) if message.kind == MAIL_MESSAGE else message for message in messages])
+        print_json([{name: value for name, value in asdict(m).items() if name != "sealed_payload"} for m in messages])
         return
     print_table(
         ("ID", "KIND", "TO", "STATE", "ATTEMPTS", "NEXT", "LAST ERROR"),
@@ -38,9 +37,15 @@ def list_messages(
 
 
 @message_group.command("retry")
-@click.argument("message_id")
-def retry(message_id: str) -> None:
-    """Try a message that was given up again."""
+@click.argument("message_id", required=False)
+@click.option("--all", "all_of_kind", metavar="KIND", help="All messages of this kind that were given up.")
+def retry(message_id: str | None, all_of_kind: str | None) -> None:
+    """Try a message that was given up again, or all of a kind."""
+    if (message_id is None) == (all_of_kind is None):
+        raise click.UsageError("Name one message, or a kind with --all.")
     with running_provider() as provider:
-        provider.outbox.retry(message_id)
-    click.echo("The worker tries it again.")
+        if message_id is not None:
+            provider.outbox.retry(message_id)
+            click.echo("The worker tries it again.")
+        elif all_of_kind is not None:
+            click.echo(f"The worker tries {provider.outbox.retry_all(all_of_kind)} again.")

@@ -5,6 +5,7 @@ import multiprocessing
 import socket
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from idp.app import create_app
 from idp.cli.companion import worker_beside
 from idp.cli.database import warn_if_outdated
 from idp.cli.web_server import TARGET, WebServer, end_with_parent, in_worker
+from idp.cli.worker import delivering
 from idp.core.errors import ConfigurationError
 from idp.core.resources import resource_dir, translations_dir
 from idp.core.settings import Settings, load_settings
@@ -84,24 +86,29 @@ def serve(
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8000, show_default=True, type=_PORT, help="Port to listen on.")
 def dev(host: str, port: int) -> None:
-    """Serve one process that restarts itself when the code changes. For development only."""
-    if is_running_from_reloader():
+    """Serve one process that restarts itself when the code changes, and delivers messages. For development only."""
+    is_serving = is_running_from_reloader()
+    if is_serving:
         end_with_parent()
     settings = load_settings()
     if settings.is_production:
         raise ConfigurationError("'idp dev' is for development: use 'idp serve' when IDP_ENVIRONMENT=production")
     warn_if_outdated(settings)
     watched = [str(path) for root in _watched_roots() for path in root.rglob("*") if path.is_file()]
-    # Never the interactive debugger: it would execute code for whoever reaches the port.
-    run_simple(
-        host,
-        port,
-        create_app(settings),
-        threaded=True,
-        use_reloader=True,
-        use_debugger=False,
-        extra_files=watched,
-    )
+    application = create_app(settings)
+    if is_serving and settings.smtp_url is None:
+        click.echo(f"Mail stays here: {settings.url('/dev/mail')}")
+    with delivering(application) if is_serving else nullcontext():
+        # Never the interactive debugger: it would execute code for whoever reaches the port.
+        run_simple(
+            host,
+            port,
+            application,
+            threaded=True,
+            use_reloader=True,
+            use_debugger=False,
+            extra_files=watched,
+        )
 
 
 def _watched_roots() -> tuple[Path, ...]:

@@ -3,7 +3,8 @@
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from types import FrameType
 
@@ -70,6 +71,27 @@ def work(application: Flask, interval: int, stopping: threading.Event) -> None:
         _say("Stopped.")
 
 
+@contextmanager
+def delivering(application: Flask) -> Iterator[None]:
+    """A thread of this process delivers messages for the length of the block, and finishes what it is at."""
+    stopping = threading.Event()
+
+    def deliver() -> None:
+        with application.app_context():
+            provider = current_provider()
+            while not stopping.is_set():
+                _attempt(lambda: _deliver(provider, stopping.is_set))
+                stopping.wait(DELIVERY_SECONDS)
+
+    thread = threading.Thread(target=deliver, name="courier", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        thread.join()
+
+
 def _work_once(application: Flask, interval: int) -> None:
     with application.app_context():
         provider = current_provider()
@@ -114,7 +136,7 @@ def _is_over(stopping: threading.Event, until: float) -> bool:
 
 
 def _deliver(provider: Provider, is_over: Callable[[], bool] = lambda: False) -> str:
-    """Messages to clients; every worker takes its share. What became of them, or an empty string."""
+    """Messages to clients and people; every worker takes its share. What became of them, or an empty string."""
     return ", ".join(f"{count} messages {outcome}" for outcome, count in provider.courier.deliver(is_over).items())
 
 

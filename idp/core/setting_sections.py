@@ -166,7 +166,8 @@ class Retention(Section):
     session_days: int = Field(30, ge=1)
     """How long a session that is over can still be looked up."""
     message_days: int = Field(30, ge=1)
-    """How long a message to a client, delivered or given up, can still be looked up."""
+    """How long a message to a client or a person, delivered or given up, can still be looked up. What a mail said is
+    gone as soon as it has arrived, and otherwise with the message."""
     token_family_days: int = Field(7, ge=1)
     """How long an expired family of tokens still recognises the reuse of its code."""
     consent_record_days: int = Field(1095, ge=0)

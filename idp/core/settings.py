@@ -7,9 +7,12 @@ start, because a misspelled security setting that is silently ignored is worse t
 import os
 import re
 from collections.abc import Iterator, Mapping
+from email.errors import HeaderParseError
+from email.headerregistry import Address
+from email.policy import default
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -72,8 +75,12 @@ class Settings(Section):
     """Former values of `IDP_KEY_ENCRYPTION_KEY`: what they sealed can still be opened."""
     smtp_url: SecretStr | None = None
     """Mail server: `smtp://`, `smtp+starttls://` or `smtps://`, with user name and password in the URL if needed."""
+    smtp_ca_bundle: Path | None = None
+    """PEM file of the authorities trusted instead of the system's when mail is sent."""
+    smtp_connections: int = Field(4, ge=1, le=32)
+    """Mail that each worker sends at a time; providers allow few connections."""
     mail_from: str = "idp <no-reply@localhost>"
-    """Sender of mail."""
+    """Sender of mail: `name@domain`, or `Name <name@domain>`."""
     trusted_proxies: tuple[str, ...] = ()
     """Networks (CIDR) of proxies whose `X-Forwarded-For` is believed; `unix` for those on a Unix socket."""
     allowed_hosts: tuple[str, ...] = ()
@@ -138,6 +145,12 @@ class Settings(Section):
                 raise ValueError("must not contain white space")
         return value
 
+    @field_validator("mail_from")
+    @classmethod
+    def _sender_is_one_mailbox(cls, value: str) -> str:
+        _mailbox(value)
+        return value
+
     @field_validator("trusted_proxies")
     @classmethod
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -195,6 +208,11 @@ class Settings(Section):
         return self.environment == "production"
 
     @cached_property
+    def sender(self) -> Address:
+        """Who mail comes from."""
+        return _mailbox(self.mail_from)
+
+    @cached_property
     def issuer_path(self) -> str:
         """The path of the issuer without a trailing slash; empty for most deployments."""
         return urlsplit(self.issuer).path
@@ -202,6 +220,18 @@ class Settings(Section):
     def url(self, path: str) -> str:
         """An absolute URL of ours. `path` starts with a slash. Never built from a Host header."""
         return self.issuer + path
+
+
+def _mailbox(text: str) -> Address:
+    """The one address of a From header (RFC 5322 §3.4). Raises ValueError."""
+    try:
+        header = default.header_factory("from", text)
+        (mailbox,) = header.addresses
+    except (ValueError, HeaderParseError, IndexError):
+        raise ValueError("must be one address: name@domain, or Name <name@domain>") from None
+    if header.defects or not mailbox.username.isascii() or not mailbox.domain:
+        raise ValueError("must be one address: name@domain, or Name <name@domain>")
+    return cast(Address, mailbox)
 
 
 def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:

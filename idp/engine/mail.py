@@ -2,22 +2,32 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import orjson
+from jinja2 import TemplateError
 
 from idp.core.clock import now
-from idp.core.crypto import Sealer, SealError, b64url, unb64url
-from idp.core.errors import ConfigurationError, Invalid, Unavailable
+from idp.core.crypto import Sealer, SealError, sha256_hex
+from idp.core.errors import ConfigurationError, IdpError, Invalid, Unavailable
 from idp.core.randomness import new_id
 from idp.core.settings import Settings
 from idp.services.notify.mailer import Mailer, MailRefused
 from idp.services.notify.rendering import RenderedMail, best_language, render_mail
+from idp.services.notify.smtp import SUBMISSION_SECONDS
 from idp.services.outbox import Dropped, Message, NotDelivered, Outbox
 
 MAIL_MESSAGE: Final = "mail"
 """Kind of the messages in the outbox that are mail. What they say is sealed: codes and links are among it."""
+
+MAIL_LEASE: Final = timedelta(seconds=SUBMISSION_SECONDS + 30)
+"""A worker that is alive has its answer from the mail server before another one may try."""
+_ID_LENGTH = 36
+
+
+class AlreadyMailed(IdpError):
+    """Another request has sent this mail: what this one decided is to be forgotten, and answered as if it had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +39,7 @@ class Mail:
     locale: str
     values: dict[str, Any]
     expires_at: datetime | None
-    """After this instant it says nothing of use, and is not sent any more."""
+    """After this instant it says nothing of use, and is not sent any more. Templates know it by this name, too."""
 
 
 class MailRoom:
@@ -54,14 +64,16 @@ class MailRoom:
         locale: str | None,
         user_id: str | None = None,
         expires_at: datetime | None = None,
+        once: str | None = None,
         **values: Any,
     ) -> str:
         """Write one mail in the open transaction: what it tells of happens, and it is sent, or neither.
 
-        `to` is one parsed address, `locale` what the person prefers (BCP 47). Returns its identifier, which also is
-        its Message-ID.
+        `to` is one parsed address, `locale` what the person prefers (BCP 47). `once` names what is answered by this
+        mail, such as a form that was sent: whoever comes second gets AlreadyMailed, which takes the whole transaction
+        back. Returns the mail's identifier, which also is its Message-ID.
         """
-        mail_id = new_id()
+        mail_id = new_id() if once is None else sha256_hex(f"mail once:{template}:{to}:{once}")[:_ID_LENGTH]
         mail = {
             "to": to,
             "template": template,
@@ -70,11 +82,13 @@ class MailRoom:
             "expires_at": expires_at,
         }
         sealed = self._sealer.seal(orjson.dumps(mail), _place(mail_id))
-        self._outbox.put_for(MAIL_MESSAGE, to, {"sealed": b64url(sealed)}, message_id=mail_id, user_id=user_id)
+        if not self._outbox.put_sealed(MAIL_MESSAGE, to, sealed, message_id=mail_id, user_id=user_id):
+            raise AlreadyMailed("this was mailed already")
         return mail_id
 
     def prepare(self, message: Message) -> Callable[[], None]:
-        """What sends the mail (a `Handler` of the courier). Raises Dropped if it is too late for it."""
+        """What sends the mail (a `Handler` of the courier). Raises Dropped if it is too late for it, NotDelivered if
+        this release does not know how to write it."""
         mail = self.open(message)
         if mail.expires_at is not None and mail.expires_at <= now():
             raise Dropped("what the mail says is over")
@@ -84,7 +98,14 @@ class MailRoom:
 
         def send() -> None:
             try:
-                self._mailer.send(mail.to, rendered.subject, rendered.text, rendered.html, mail_id=message.id)
+                self._mailer.send(
+                    mail.to,
+                    rendered.subject,
+                    rendered.text,
+                    rendered.html,
+                    mail_id=message.id,
+                    written_at=message.created_at,
+                )
             except (MailRefused, Invalid) as error:
                 raise NotDelivered(str(error), is_refusal=True) from error
             except (Unavailable, ConfigurationError) as error:
@@ -93,19 +114,31 @@ class MailRoom:
         return send
 
     def open(self, message: Message) -> Mail:
-        """What a message says. Raises Dropped if it was not kept, or if nobody can read it any more."""
+        """What a message says. Raises Dropped if it was not kept, NotDelivered if it cannot be read here and now."""
+        if message.sealed_payload is None:
+            raise Dropped("what the mail said was not kept")
         try:
-            mail = orjson.loads(self._sealer.open(unb64url(message.payload["sealed"]), _place(message.id)))
-        except KeyError:
-            raise Dropped("what the mail said was not kept") from None
-        except (SealError, ValueError) as error:
-            raise Dropped(f"the mail cannot be opened: {error}") from error
-        expires_at = mail.pop("expires_at")
-        return Mail(**mail, expires_at=datetime.fromisoformat(expires_at) if expires_at else None)
+            mail = orjson.loads(self._sealer.open(message.sealed_payload, _place(message.id)))
+            expires_at = mail["expires_at"]
+            return Mail(
+                to=mail["to"],
+                template=mail["template"],
+                locale=mail["locale"],
+                values=mail["values"],
+                expires_at=datetime.fromisoformat(expires_at) if expires_at else None,
+            )
+        except (SealError, KeyError, ValueError) as error:
+            # Perhaps the key that sealed it is configured elsewhere, or somebody can put it back.
+            raise NotDelivered(f"the mail cannot be opened: {error}") from error
 
     def render(self, mail: Mail) -> RenderedMail:
-        """The mail in its words."""
-        return render_mail(mail.template, mail.locale, {**self._of_every_mail(), "to": mail.to, **mail.values})
+        """The mail in its words. Raises NotDelivered if this release lacks the template, or it lacks a value."""
+        try:
+            return render_mail(mail.template, mail.locale, {**self._of_every_mail(), "to": mail.to, **mail.values})
+        except TemplateError as error:
+            raise NotDelivered(
+                f"the mail {mail.template} cannot be written: {type(error).__name__}: {error}"
+            ) from error
 
     def _of_every_mail(self) -> Mapping[str, Any]:
         settings = self._settings
@@ -125,4 +158,4 @@ def _stay() -> None:
 
 
 def _place(mail_id: str) -> str:
-    return f"outbox_messages/payload/{mail_id}"
+    return f"outbox_messages/sealed_payload/{mail_id}"

@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 
 from idp.engine.mail import MAIL_MESSAGE
 from idp.services.notify.rendering import RenderedMail
-from idp.services.outbox import Dropped, Message
+from idp.services.outbox import Dropped, Message, NotDelivered
 from idp.web.pages import allow_frames, render_page
 from idp.web.provider import current_provider
 
@@ -96,13 +96,13 @@ def _require_mail(mail_id: str) -> DeliveredMail:
 
 
 def _opened(message: Message) -> DeliveredMail | None:
-    """The mail as it would have been sent; None if what it said was not kept."""
+    """The mail as it would have been sent; None if what it said was not kept, or is of another release."""
     room = current_provider().mail
     try:
         mail = room.open(message)
-    except Dropped:
+        return DeliveredMail(message.id, message.created_at, mail.to, room.render(mail))
+    except (Dropped, NotDelivered):
         return None
-    return DeliveredMail(message.id, message.created_at, mail.to, room.render(mail))
 
 
 def _prefers_json() -> bool:

@@ -12,7 +12,8 @@ import pytest
 
 from idp.core.errors import ConfigurationError, Invalid, Unavailable
 from idp.core.settings import Settings
-from idp.services.notify.mailer import Mailer, MailRefused, SmtpServer, parse_smtp_url
+from idp.services.notify.mailer import Mailer, MailRefused
+from idp.services.notify.smtp import SmtpServer, parse_smtp_url
 
 
 class Conversation(socketserver.StreamRequestHandler):
@@ -136,7 +137,7 @@ def test_a_password_does_not_travel_in_clear(server: Server, monkeypatch: Any) -
     mailer(url).send("ann@example.com", "Hello", "text")
     assert any(line.startswith("AUTH") for line in server.lines)
     # The same server, were it elsewhere.
-    monkeypatch.setattr("idp.services.notify.mailer.LOOPBACK_HOSTS", frozenset())
+    monkeypatch.setattr("idp.services.notify.smtp.LOOPBACK_HOSTS", frozenset())
     server.lines.clear()
     with pytest.raises(ConfigurationError, match="in clear"):
         mailer(url).send("ann@example.com", "Hello", "text")

@@ -37,7 +37,7 @@ def doctor(
     client_secret_stdin: bool,
     as_json: bool,
 ) -> None:
-    """Check settings, database, keys, store, clock and reachability. Exit code 1 if there is a problem.
+    """Check settings, mail, database, keys, store, clock and reachability. Exit code 1 if there is a problem.
 
     With --issuer check any provider, from outside and without settings: what would an application trip over?
     """

@@ -12,6 +12,7 @@ from idp.app import create_app
 from idp.cli.database import engine_of, is_sqlite
 from idp.cli.doctor.exchange import Exchange, NoAnswerError, date_of
 from idp.cli.doctor.finding import OK, PROBLEM, WARNING, Finding, quoted
+from idp.cli.doctor.mail import mail, messages
 from idp.cli.maintenance import LEASE
 from idp.core.clock import now
 from idp.core.errors import IdpError
@@ -28,7 +29,7 @@ CLIENTS_AT_A_TIME = 500
 
 
 def examine() -> Iterator[Finding]:
-    """Check settings, database, keys, store, clock and reachability."""
+    """Check settings, mail, database, keys, store, clock and reachability."""
     try:
         settings = load_settings()
     except IdpError as error:
@@ -36,6 +37,7 @@ def examine() -> Iterator[Finding]:
             yield Finding("settings", PROBLEM, line)
         return
     yield from _settings(settings)
+    yield from mail(settings)
     yield from _paths(settings)
     migrated = False
     for finding in _database(settings):
@@ -52,8 +54,6 @@ def _settings(settings: Settings) -> Iterator[Finding]:
     if not settings.is_production:
         yield Finding("settings", WARNING, "development mode: set IDP_ENVIRONMENT=production for real users")
         return
-    if settings.smtp_url is None:
-        yield Finding("mail", WARNING, "no mail can be sent: set IDP_SMTP_URL")
     if is_sqlite(settings):
         yield Finding("database", WARNING, "SQLite serves one machine only: PostgreSQL is meant for production")
     if settings.is_https and not settings.trusted_proxies:
@@ -129,6 +129,7 @@ def _services(settings: Settings) -> Iterator[Finding]:
             ("keys", _keys),
             ("algorithms", _algorithms),
             ("worker", _worker),
+            ("messages", messages),
             ("demo", _demo_accounts),
         )
         for name, check in checks:

@@ -7,10 +7,10 @@ for each dress, so that the text can never say anything else than the HTML.
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from typing import Any, Final
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale
 from babel.dates import format_date, format_datetime
@@ -77,17 +77,25 @@ def _environment(locale: str, dress: str) -> Environment:
 
 def _instant(language: Locale) -> Any:
     def written(moment: str, zone: str = "UTC") -> str:
-        return format_datetime(datetime.fromisoformat(moment), "long", tzinfo=ZoneInfo(zone), locale=language)
+        return format_datetime(datetime.fromisoformat(moment), "long", tzinfo=_zone(zone), locale=language)
 
     return written
 
 
 def _day(language: Locale) -> Any:
     def written(moment: str, zone: str = "UTC") -> str:
-        at = datetime.fromisoformat(moment).astimezone(ZoneInfo(zone))
+        at = datetime.fromisoformat(moment).astimezone(_zone(zone))
         return format_date(at, "long", locale=language)
 
     return written
+
+
+def _zone(name: str) -> tzinfo:
+    """The time zone of that name; UTC for one that this machine does not know."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return UTC
 
 
 def _wrapped(text: str) -> str:

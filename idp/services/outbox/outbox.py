@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, cast
 
-from sqlalchemy import Row, Table, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, Table, bindparam, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from idp.core.clock import now
 from idp.core.errors import NotFound
@@ -19,7 +20,7 @@ BACKOFF: Final = tuple(timedelta(seconds=seconds) for seconds in (5, 30, 120, 60
 MOST_REFUSALS: Final = 3
 """Attempts with a recipient that answers and will not have the message. More than one: keys and clocks come right."""
 LEASE: Final = timedelta(seconds=60)
-"""How long a courier may take for one message before another one tries."""
+"""How long a courier may take for one message before another one tries, unless its kind takes longer."""
 MOST_FOR_ONE: Final = 4
 """Messages that are claimed at once for the same recipient: who is slow or silent leaves room for the others."""
 STATES: Final = ("waiting", "delivered", "failed", "dropped")
@@ -40,12 +41,24 @@ class Message:
     recipient: str
     user_id: str | None
     payload: dict[str, Any]
+    sealed_payload: bytes | None
     state: str
     attempts: int
     last_error: str | None
     created_at: datetime
     next_attempt_at: datetime | None
     settled_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Messages of a kind that have not arrived."""
+
+    kind: str
+    failed: int
+    waiting: int
+    oldest_at: datetime | None
+    """When the first of those was written that wait."""
 
 
 class Outbox:
@@ -63,41 +76,43 @@ class Outbox:
                 [{**common, "id": new_id(), "recipient": who, "payload": payload} for who, payload in recipients],
             )
 
-    def put_for(
-        self, kind: str, recipient: str, payload: dict[str, Any], *, message_id: str, user_id: str | None
-    ) -> None:
-        """Write one message that has an identifier already, in the open transaction."""
+    def put_sealed(
+        self, kind: str, recipient: str, sealed: bytes, *, message_id: str, user_id: str | None = None
+    ) -> bool:
+        """Write one message that has an identifier already, in the open transaction. False if it is there already."""
         at = now()
         with transaction() as connection:
-            connection.execute(
-                insert(_table).values(
+            written = connection.execute(
+                _PUT_ONCE[connection.dialect.name].values(
                     id=message_id,
                     kind=kind,
                     recipient=recipient,
                     user_id=user_id,
-                    payload=payload,
+                    payload={},
+                    sealed_payload=sealed,
                     state="waiting",
                     attempts=0,
                     created_at=at,
                     next_attempt_at=at,
                 )
             )
+        return bool(written.rowcount)
 
-    def claim(self, limit: int, busy: Collection[str] = ()) -> list[Message]:
+    def claim(self, kind: str, limit: int, busy: Collection[str] = (), lease: timedelta = LEASE) -> list[Message]:
         """Take up to `limit` messages that are due, few for each recipient and none for those who are `busy`.
 
-        For LEASE nobody else gets them. Counts the attempt. Asks first and claims then, so that an empty outbox costs
-        no write.
+        For the length of the `lease` nobody else gets them. Counts the attempt. Asks first and claims then, so that an
+        empty outbox costs no write.
         """
         if limit <= 0:
             return []
         at = now()
-        values = {"now": at, "busy": [*busy]}
+        values = {"wanted_kind": kind, "now": at, "busy": [*busy]}
         with reading() as connection:
             if connection.execute(_ANY_DUE, values).first() is None:
                 return []
         with transaction() as connection:
-            claimed = connection.execute(_CLAIM, {**values, "most": limit, "until": at + LEASE})
+            claimed = connection.execute(_CLAIM, {**values, "most": limit, "until": at + lease})
             return sorted((_message(row) for row in claimed), key=lambda message: message.created_at)
 
     def give_back(self, messages: Sequence[Message]) -> None:
@@ -108,35 +123,62 @@ class Outbox:
 
     def delivered(self, message: Message, *, forget: bool = False) -> None:
         """It arrived. With `forget` what it said is not kept."""
-        self._settle(message, "delivered", None, forget=forget)
+        self._settle(message, "delivered", None, **_forgetting(forget))
 
     def dropped(self, message: Message, reason: str, *, forget: bool = False) -> None:
         """Nobody wants it any more. With `forget` what it said is not kept."""
-        self._settle(message, "dropped", reason, forget=forget)
+        self._settle(message, "dropped", reason, **_forgetting(forget))
 
     def not_delivered(self, message: Message, error: str, *, is_refusal: bool = False) -> bool:
-        """It did not arrive: try again later, or give it up. True if it is given up."""
+        """It did not arrive: try again later, or give it up. True if it is given up.
+
+        Whose lease has ended meanwhile has no say any more: another courier has it under way.
+        """
+        held = _c.attempts == message.attempts
         if message.attempts > len(BACKOFF) or (is_refusal and message.attempts >= MOST_REFUSALS):
-            self._settle(message, "failed", error)
-            return True
-        values = {"next_attempt_at": now() + BACKOFF[message.attempts - 1], "last_error": error[:LONGEST_ERROR]}
+            return self._settle(message, "failed", error, held)
+        values = {"next_attempt_at": now() + BACKOFF[message.attempts - 1], "last_error": _legible(error)}
         with transaction() as connection:
-            connection.execute(update(_table).where(_c.id == message.id, _c.state == "waiting").values(**values))
+            connection.execute(update(_table).where(_c.id == message.id, _c.state == "waiting", held).values(**values))
         return False
 
     def retry(self, message_id: str) -> None:
         """Try a message that was given up again from the start. Raises NotFound."""
+        if not self._retry(_c.id == message_id):
+            raise NotFound("there is no such message that was given up")
+
+    def retry_all(self, kind: str) -> int:
+        """Try all messages of a kind that were given up again from the start; returns how many."""
+        return self._retry(_c.kind == kind)
+
+    @staticmethod
+    def _retry(condition: ColumnElement[bool]) -> int:
         values = {"state": "waiting", "attempts": 0, "next_attempt_at": now(), "settled_at": None}
         with transaction() as connection:
-            failed = (_c.id == message_id, _c.state == "failed")
-            if not connection.execute(update(_table).where(*failed).values(**values)).rowcount:
-                raise NotFound("there is no such message that was given up")
+            failed = (condition, _c.state == "failed")
+            return connection.execute(update(_table).where(*failed).values(**values)).rowcount
 
     def get(self, message_id: str) -> Message | None:
         """The message of that identifier."""
         with reading() as connection:
             row = connection.execute(select(*(_c[name] for name in _COLUMNS)).where(_c.id == message_id)).first()
         return None if row is None else _message(row)
+
+    def backlogs(self) -> list[Backlog]:
+        """What has not arrived, by kind."""
+        query = (
+            select(
+                _c.kind,
+                func.count().filter(_c.state == "failed").label("failed"),
+                func.count().filter(_c.state == "waiting").label("waiting"),
+                func.min(_c.created_at).filter(_c.state == "waiting").label("oldest_at"),
+            )
+            .where(_c.state.in_(("failed", "waiting")))
+            .group_by(_c.kind)
+            .order_by(_c.kind)
+        )
+        with reading() as connection:
+            return [Backlog(**row._mapping) for row in connection.execute(query)]
 
     def list(
         self, limit: int, state: str | None = None, recipient: str | None = None, kind: str | None = None
@@ -157,22 +199,36 @@ class Outbox:
         return delete_in_batches(_table, _c.settled_at < before)
 
     @staticmethod
-    def _settle(message: Message, state: str, error: str | None, *, forget: bool = False) -> None:
-        values: dict[str, Any] = {
+    def _settle(message: Message, state: str, error: str | None, *held: ColumnElement[bool], **others: Any) -> bool:
+        """Write what became of it; False if that is known already."""
+        values = {
             "state": state,
-            "last_error": None if error is None else error[:LONGEST_ERROR],
+            "last_error": None if error is None else _legible(error),
             "next_attempt_at": None,
             "settled_at": now(),
+            **others,
         }
-        if forget:
-            values["payload"] = {}
         with transaction() as connection:
-            connection.execute(update(_table).where(_c.id == message.id, _c.state == "waiting").values(**values))
+            waiting = (_c.id == message.id, _c.state == "waiting", *held)
+            return bool(connection.execute(update(_table).where(*waiting).values(**values)).rowcount)
 
 
+def _legible(error: str) -> str:
+    """In one line, and without characters that no database or terminal takes: others have had a say in it (WB3)."""
+    return "".join(character if character.isprintable() else " " for character in error)[:LONGEST_ERROR]
+
+
+def _forgetting(forget: bool) -> dict[str, Any]:
+    return {"payload": {}, "sealed_payload": None} if forget else {}
+
+
+_PUT_ONCE: Final = {
+    "postgresql": postgresql.insert(_table).on_conflict_do_nothing(index_elements=[_c.id]),
+    "sqlite": sqlite.insert(_table).on_conflict_do_nothing(index_elements=[_c.id]),
+}
 _COLUMNS: Final = tuple(Message.__slots__)
 _DUE: Final = _c.next_attempt_at <= bindparam("now")
-_WANTED: Final = (_DUE, _c.recipient.not_in(bindparam("busy", expanding=True)))
+_WANTED: Final = (_c.kind == bindparam("wanted_kind"), _DUE, _c.recipient.not_in(bindparam("busy", expanding=True)))
 _ANY_DUE: Final = select(_c.id).where(*_WANTED).limit(1)
 _OLDEST: Final = (
     select(_c.id, _c.recipient, _c.next_attempt_at)

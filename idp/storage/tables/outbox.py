@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Integer, String, Text
+from sqlalchemy import Integer, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp.core.clock import now
@@ -23,6 +23,9 @@ class OutboxMessage(Base):
     user_id: Mapped[str | None] = mapped_column(String(36), index=True)
     """Whom a mail concerns, if they have an account. No foreign key: the last mail goes out after its user is gone."""
     payload: Mapped[dict[str, Any]]
+    """What is said to a client."""
+    sealed_payload: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """What is said to a person, with codes and links: sealed, and gone once it has arrived."""
     state: Mapped[str] = mapped_column(String(12), default="waiting")
     """`waiting`, `delivered`, `failed` (given up) or `dropped` (nobody wants it any more)."""
     attempts: Mapped[int] = mapped_column(Integer, default=0)
