@@ -63,7 +63,7 @@ class Mailer:
         """
         server = self._required_server()
         try:
-            recipient = _ascii_domain(Address(addr_spec=to))
+            recipient = _recipient(to)
             message = self._message(recipient, subject, text, html, mail_id or new_id(), written_at or now())
         except (ValueError, HeaderParseError, MessageError, IndexError) as error:
             raise Invalid(f"this cannot be mailed: {error}", "to") from error
@@ -111,12 +111,24 @@ class Mailer:
             raise ConfigurationError(f"IDP_SMTP_CA_BUNDLE cannot be read: {error}") from None
 
 
+def _recipient(text: str) -> Address:
+    """One address without a name. Raises ValueError, or what the email package has for one that is none."""
+    local, at, domain = text.rpartition("@")
+    if not text.isprintable() or not at:
+        raise ValueError("an address has the form name@domain")
+    # RFC 6532 §3.2: any letter may stand where an ASCII one may. The email package knows ASCII alone.
+    in_ascii = "".join(character if character.isascii() else "x" for character in local)
+    shape = Address(addr_spec=f"{in_ascii}@{_ascii_labels(domain)}")
+    return shape if local.isascii() else Address(username=local, domain=shape.domain)
+
+
 def _ascii_domain(address: Address) -> Address:
     """The address with its domain in A-labels (RFC 5890), which every server understands. Raises ValueError."""
-    domain = address.domain
-    if not domain.isascii():
-        domain = idna.encode(domain, uts46=True).decode("ascii")
-    return Address(address.display_name, address.username, domain)
+    return Address(address.display_name, address.username, _ascii_labels(address.domain))
+
+
+def _ascii_labels(domain: str) -> str:
+    return domain if domain.isascii() else idna.encode(domain, uts46=True).decode("ascii")
 
 
 def _greeting_name(host: str) -> str:
