@@ -18,6 +18,8 @@ TEMPLATES = ROOT / "templates"
 DRAWERS = {"utils", "util", "helpers", "helper", "common", "misc", "shared", "base_utils"}
 TEMPLATE_NAME = re.compile(r'"((?:account|oauth|signin|web)/\w+\.html)"')
 
+MAIL_NAME = re.compile(r"""mail\.put\(\s*"(\w+)"|\.tell\(\s*[\w.]+,\s*"(\w+)\"""")
+
 
 def trees() -> Iterator[tuple[Path, ast.Module]]:
     """Every module of the product, parsed."""
@@ -118,6 +120,15 @@ def test_no_template_is_left_over_and_none_is_missing() -> None:
     files = {str(path.relative_to(TEMPLATES)) for path in TEMPLATES.rglob("*.html") if path.parent.name != "mail"}
     used = {name for path in TEMPLATES.rglob("*.html") for name in TEMPLATE_NAME.findall(path.read_text())}
     assert files == set(rendered()) | used
+
+
+def test_every_mail_that_is_sent_has_its_template() -> None:
+    """`templates/mail/…`, each dressed by two files that all of them share."""
+    sent = {name for path in MODULES for pair in MAIL_NAME.findall(path.read_text()) for name in pair if name}
+    files = {path.name for path in (TEMPLATES / "mail").iterdir()}
+    assert {f"_{part}.{dress}" for part in ("layout", "parts") for dress in ("html", "txt")} <= files
+    assert {f"{name}.jinja" for name in sent} - files == set()
+    assert "password_changed" in sent
 
 
 @pytest.mark.parametrize("endpoint", PAGES.values())
