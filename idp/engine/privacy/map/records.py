@@ -44,7 +44,8 @@ RECORD_TABLES: Final = (
         withheld={
             "id": ROW,
             "user_id": OWN_KEY,
-            "payload": "may carry codes and links that open the account",
+            "payload": "what an application was told: which session is over",
+            "sealed_payload": "may carry codes and links that open the account",
         },
         retention=_messages_last,
         erasure=Erasure.AFTER_DELIVERY,
