@@ -73,6 +73,8 @@ from idp.web.errors import install_errors
 from idp.web.headers import install_headers
 from idp.web.hooks import install_hooks
 from idp.web.locale import install_locale
+from idp.web.metrics import PATH as METRICS_PATH
+from idp.web.metrics import install_metrics
 from idp.web.pages import install_pages
 from idp.web.provider import EXTENSION, Provider
 from idp.web.replay import Replay
@@ -275,7 +277,7 @@ def _install_doors(app: Flask, settings: Settings) -> None:
     def is_for_programs(path: str) -> bool:
         """Also what is mistyped there: it was meant for an endpoint that programs call."""
         return (
-            path in ("/healthz", "/readyz")
+            path in ("/healthz", "/readyz", METRICS_PATH)
             or "/.well-known/" in path
             or (path.startswith(f"{prefix}/oauth2/") and path.rstrip("/") not in page_paths)
         )
@@ -285,3 +287,4 @@ def _install_doors(app: Flask, settings: Settings) -> None:
         app.wsgi_app = Replay(app.wsgi_app, documents)  # type: ignore[method-assign]
     for door in (web_routes, oauth_routes, signin_routes, account_routes):
         app.register_blueprint(door.blueprint, url_prefix=prefix + (door.blueprint.url_prefix or ""))
+    install_metrics(app, settings)

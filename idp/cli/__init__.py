@@ -14,6 +14,7 @@ from idp.cli.errors import Root
 from idp.cli.keys import keys_group
 from idp.cli.mail import mail_group
 from idp.cli.message import message_group
+from idp.cli.metrics import metrics
 from idp.cli.privacy import privacy_group
 from idp.cli.registration_token import registration_token_group
 from idp.cli.role import role_group
@@ -48,6 +49,7 @@ for command in (
     keys_group,
     token_group,
     audit_group,
+    metrics,
     mail_group,
     message_group,
     privacy_group,

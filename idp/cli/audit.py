@@ -2,7 +2,7 @@
 
 import difflib
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -10,6 +10,7 @@ import click
 
 from idp.cli.application import running_provider
 from idp.cli.audit_proof import heads, verify
+from idp.cli.dates import date_option
 from idp.cli.output import AnyFunction, json_option, print_json, print_json_line, text
 from idp.cli.user import find_user
 from idp.core.events import Event
@@ -35,14 +36,8 @@ audit_group.add_command(verify)
 def _narrowing(function: AnyFunction) -> AnyFunction:
     """The options that say which events."""
     for option in (
-        click.option(
-            "--until", metavar="DATE", callback=lambda _c, option, value: _instant(option, value),
-            help="Only events before then.",
-        ),
-        click.option(
-            "--since", metavar="DATE", callback=lambda _c, option, value: _instant(option, value),
-            help="Only events from then on (UTC): 2026-01-31, or 2026-01-31T12:00:00Z.",
-        ),
+        date_option("--until", "Only events before then."),
+        date_option("--since", "Only events from then on (UTC): 2026-01-31, or 2026-01-31T12:00:00Z."),
         click.option(
             "--request", "request_id",
             help="Only events of this request: the number on an error page, X-Request-Id.",
@@ -123,18 +118,6 @@ def _user_id(provider: Provider, user_ref: str | None) -> str | None:
     if "@" not in user_ref and is_identifier(user_ref):
         return user_ref
     return find_user(provider, user_ref).id
-
-
-def _instant(option: click.Parameter, value: str | None) -> datetime | None:
-    if value is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        raise click.BadParameter(
-            f"'{text(value)}' is no date like 2026-01-31, or 2026-01-31T12:00:00Z.", param_hint=option.opts[0]
-        ) from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
 def _event(name: str | None) -> Event | None:

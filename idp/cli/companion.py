@@ -1,10 +1,13 @@
-"""The worker as a child of the web server, for deployments that are one command: it comes and goes with its parent."""
+"""Children of the web server beside those that answer requests: they come and go with their parent.
+
+One is the worker, for deployments that are one command; another listens for Prometheus.
+"""
 
 import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from multiprocessing.process import BaseProcess
@@ -24,13 +27,19 @@ STOP_SECONDS = 10.0
 log = structlog.get_logger("idp.server")
 
 
-class Companion:
-    """Keeps one worker process running. Where processes are forked it shares the server's memory."""
+Work = Callable[[threading.Event], None]
+"""What a child does, until it is told to stop. A function of a module, for where processes are spawned."""
 
-    def __init__(self) -> None:
+
+class Companion:
+    """Keeps one process running. Where processes are forked it shares the server's memory."""
+
+    def __init__(self, name: str, work: Work) -> None:
+        self._name = name
+        self._work = work
         self._stopping = threading.Event()
         self._lock = threading.Lock()
-        self._process = _new_process()
+        self._process = _new_process(name, work)
         self._thread = threading.Thread(target=self._keep_running, name="companion", daemon=True)
 
     def start(self) -> None:
@@ -57,22 +66,23 @@ class Companion:
                 return
             died_young = died_young + 1 if time.monotonic() - began < YOUNG_SECONDS else 0
             pause = min(FIRST_PAUSE_SECONDS * 2**died_young, LONGEST_PAUSE_SECONDS)
-            log.warning("the worker has ended, and is started again", status=self._process.exitcode, seconds=pause)
+            status = self._process.exitcode
+            log.warning(f"the {self._name} has ended, and is started again", status=status, seconds=pause)
             self._stopping.wait(pause)
             with self._lock:
                 if self._stopping.is_set():
                     return
-                self._process = _new_process()
+                self._process = _new_process(self._name, self._work)
                 self._process.start()
 
 
 @contextmanager
-def worker_beside(is_wanted: bool) -> Iterator[None]:
-    """`idp worker` runs for the length of the block, if it is wanted."""
+def beside(name: str, work: Work, *, is_wanted: bool) -> Iterator[None]:
+    """A companion runs for the length of the block, if it is wanted."""
     if not is_wanted:
         yield
         return
-    companion = Companion()
+    companion = Companion(name, work)
     companion.start()
     try:
         yield
@@ -80,19 +90,24 @@ def worker_beside(is_wanted: bool) -> Iterator[None]:
         companion.stop()
 
 
-def _new_process() -> BaseProcess:
+def worker(stopping: threading.Event) -> None:
+    """`idp worker`, as a child."""
+    work(import_module(TARGET.partition(":")[0]).app, INTERVAL_SECONDS, stopping)
+
+
+def _new_process(name: str, work: Work) -> BaseProcess:
     # Never by a fork server: the child of another process would not know when we have gone.
     forks = multiprocessing.get_start_method() == "fork"
     make = multiprocessing.get_context("fork").Process if forks else multiprocessing.get_context("spawn").Process
-    return make(target=_work, args=(os.getpid(),), name="idp worker", daemon=True)
+    return make(target=_begin, args=(os.getpid(), work), name=f"idp {name}", daemon=True)
 
 
-def _work(main_process: int) -> None:
+def _begin(main_process: int, work: Work) -> None:
     """The child, from its first breath."""
     settle_in(main_process)
     stopping = threading.Event()
     threading.Thread(target=_watch_parent, args=(stopping,), name="parent", daemon=True).start()
-    work(import_module(TARGET.partition(":")[0]).app, INTERVAL_SECONDS, stopping)
+    work(stopping)
 
 
 def _watch_parent(stopping: threading.Event) -> None:

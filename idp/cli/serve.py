@@ -18,14 +18,16 @@ from sqlalchemy import make_url
 from werkzeug.serving import is_running_from_reloader, run_simple
 
 from idp.app import create_app
-from idp.cli.companion import worker_beside
+from idp.cli.companion import beside, worker
 from idp.cli.database import warn_if_outdated
+from idp.cli.metrics_listener import listener, metrics_address
 from idp.cli.web_server import TARGET, WebServer, end_with_parent, in_worker
 from idp.cli.worker import delivering
 from idp.core.errors import ConfigurationError
 from idp.core.resources import resource_dir, translations_dir
 from idp.core.settings import Settings, load_settings
 from idp.storage.db import database_url, db
+from idp.web.request_metrics import start_at_zero
 
 GRACEFUL_STOP_SECONDS = 10
 """How long a worker may finish what it is answering after SIGTERM."""
@@ -57,6 +59,11 @@ def serve(
     settings = load_settings()
     address = _address(host)
     _require_free(address, port)
+    metrics_at = metrics_address(settings)
+    if metrics_at is not None:
+        _require_free(*metrics_at)
+    if settings.metrics.is_on:
+        start_at_zero()
     warn_if_outdated(settings)
     loader = _preloaded()
     click.echo(f"idp serves {settings.issuer} on {'https' if cert else 'http'}://{_authority(address, port)}")
@@ -78,7 +85,10 @@ def serve(
         respawn_failed_workers=True,
         workers_kill_timeout=GRACEFUL_STOP_SECONDS,
     )
-    with worker_beside(_is_sqlite(settings) if with_worker is None else with_worker):
+    with (
+        beside("worker", worker, is_wanted=_is_sqlite(settings) if with_worker is None else with_worker),
+        beside("metrics listener", listener, is_wanted=metrics_at is not None),
+    ):
         server.serve(target_loader=loader, wrap_loader=False)
 
 
@@ -155,9 +165,7 @@ def _require_free(address: str, port: int) -> None:
         if error is None:
             return
         if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
-            raise ConfigurationError(
-                f"cannot listen on {_authority(address, port)}: {error.strerror}; choose another with --port"
-            )
+            raise ConfigurationError(f"cannot listen on {_authority(address, port)}: {error.strerror}; choose another")
         time.sleep(0.1)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 SigningAlgorithm = Literal["RS256", "PS256", "ES256", "EdDSA"]
 EncryptionAlgorithm = Literal["RSA-OAEP-256", "ECDH-ES"]
@@ -185,6 +185,37 @@ class Audit(Section):
 
     sign_every: int = Field(900, ge=1)
     """Seconds after which the worker signs where the chain of events has come to, if it has grown."""
+
+
+class Metrics(Section):
+    """Figures for Prometheus at `/metrics`, which is not there while neither of these is set."""
+
+    token: SecretStr | None = None
+    """Whoever shows it as a bearer token (RFC 6750 §2.1) gets the figures; at least 16 characters."""
+    bind: str | None = None
+    """Address and port of a listener of its own, such as `127.0.0.1:9464`, which `idp serve` opens for them alone."""
+
+    @field_validator("token")
+    @classmethod
+    def _token_is_unguessable(cls, value: SecretStr | None) -> SecretStr | None:
+        secret = "" if value is None else value.get_secret_value()
+        if value is not None and (len(secret) < 16 or not secret.isascii() or any(map(str.isspace, secret))):
+            raise ValueError("must be at least 16 ASCII characters without white space")
+        return value
+
+    @field_validator("bind")
+    @classmethod
+    def _bind_has_a_port(cls, value: str | None) -> str | None:
+        if value is not None:
+            parts = urlsplit(f"//{value}")
+            if not parts.hostname or not parts.port or parts.netloc != value:
+                raise ValueError("must be an address and a port, such as 127.0.0.1:9464")
+        return value
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anybody can ask."""
+        return self.token is not None or self.bind is not None
 
 
 class Features(Section):

@@ -35,6 +35,7 @@ from idp.core.setting_sections import (
     Fetch,
     Keys,
     Lifetimes,
+    Metrics,
     PasswordSettings,
     Retention,
     Section,
@@ -107,6 +108,7 @@ class Settings(Section):
     fetch: Fetch = Fetch()
     retention: Retention = Retention()
     audit: Audit = Audit()
+    metrics: Metrics = Metrics()
     features: Features = Features()
     registration: Registration = Registration()
     profile: Profile = Profile()

@@ -19,7 +19,8 @@ from idp.web.cookies import set_browser_cookie
 log = structlog.get_logger("idp.access")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
-_ANY_HOST = frozenset({"/healthz", "/readyz"})
+_ANY_HOST = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Asked for by what knows the process and not its name."""
 
 
 class NoSession(SessionInterface):
