@@ -19,6 +19,8 @@ from idp.engine.lockout import Lockout
 from idp.engine.logout import BackChannelLogout
 from idp.engine.mail import MAIL_LEASE, MAIL_MESSAGE, MailRoom
 from idp.engine.notices import Notices
+from idp.engine.password_reset import PasswordReset
+from idp.engine.password_reset import Rooms as ResetRooms
 from idp.engine.privacy.document import Document
 from idp.engine.privacy.erasure import Eraser
 from idp.engine.privacy.exports import Exports
@@ -137,6 +139,7 @@ def build_provider(settings: Settings) -> Provider:
     roles, terms = Roles(audit), TermsAcceptances(audit)
     outbox = Outbox()
     mail = MailRoom(settings, sealer, outbox, Mailer(settings))
+    notices = Notices(users, mail)
     sessions = Sessions(settings, audit, outbox)
     fetcher = Fetcher(settings.fetch, allow_loopback=not settings.is_production)
     client_keys = ClientKeys(fetcher, settings.lifetimes.client_keys)
@@ -208,6 +211,9 @@ def build_provider(settings: Settings) -> Provider:
         leaving=Leaving(settings, users, departures, sessions, notices, proofs),
         exports=exports,
         eraser=eraser,
+        password_reset=PasswordReset(
+            settings, ResetRooms(users, passwords, proofs, sessions, throttle, mail, notices, audit)
+        ),
         retention=Retention(
             settings.retention,
             sessions,

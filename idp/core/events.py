@@ -67,6 +67,8 @@ class Event(StrEnum):
     """A person began to register themselves (`attempt` names this one)."""
     PASSWORD_RESET_REQUESTED = "password_reset:requested"
     """A new password was asked for, for an account that was forgotten (`attempt` names this one)."""
+    PASSWORD_RESET_REFUSED = "password_reset:refused"
+    """A code to choose a new password was wrong, or works no more (`reason`, `attempt` as when it was asked for)."""
     PASSWORD_RESET_COMPLETED = "password_reset:completed"
     """A person reset their forgotten password (`attempt` as when they asked)."""
 

@@ -94,6 +94,10 @@ class Throttle(Section):
     """Failures one network address may cause in a window (IPv4 /32, IPv6 /64)."""
     address_window: int = Field(600, ge=1)
     """Length of that window."""
+    reset_mails_per_hour: int = Field(3, ge=1)
+    """Mails to choose a new password that an account may be sent in an hour, whoever asks for them."""
+    reset_requests_per_address: int = Field(20, ge=1)
+    """New passwords that one network address may ask for in an hour (IPv4 /32, IPv6 /64)."""
     unfinished_sign_ins: int = Field(1000, ge=1)
     """Sign-ins that one visitor may begin and not finish in such a window: a browser, or an address of new ones."""
     totp_tries_per_interaction: int = Field(5, ge=1)

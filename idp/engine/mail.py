@@ -21,6 +21,8 @@ from idp.services.outbox import Dropped, Message, NotDelivered, Outbox
 MAIL_MESSAGE: Final = "mail"
 """Kind of the messages in the outbox that are mail. What they say is sealed: codes and links are among it."""
 
+NOBODY: Final = ""
+"""The address of mail that is written for the sake of the time it takes, and never sent."""
 MAIL_LEASE: Final = timedelta(seconds=SUBMISSION_SECONDS + 30)
 """A worker that is alive has its answer from the mail server before another one may try."""
 _ID_LENGTH = 36
@@ -69,9 +71,9 @@ class MailRoom:
     ) -> str:
         """Write one mail in the open transaction: what it tells of happens, and it is sent, or neither.
 
-        `to` is one parsed address, `locale` what the person prefers (BCP 47). `once` names what is answered by this
-        mail, such as a form that was sent: whoever comes second gets AlreadyMailed, which takes the whole transaction
-        back. Returns the mail's identifier, which also is its Message-ID.
+        `to` is one parsed address or NOBODY, `locale` what the person prefers (BCP 47). `once` names what is answered by
+        this mail, such as a form that was sent: whoever comes second gets AlreadyMailed, which takes the whole
+        transaction back. Returns the mail's identifier, which also is its Message-ID.
         """
         mail_id = new_id() if once is None else sha256_hex(f"mail once:{template}:{to}:{once}")[:_ID_LENGTH]
         mail = {
@@ -114,13 +116,13 @@ class MailRoom:
         return send
 
     def open(self, message: Message) -> Mail:
-        """What a message says. Raises Dropped if it was not kept, NotDelivered if it cannot be read here and now."""
+        """What a message says. Raises Dropped if it was not kept or is to nobody, NotDelivered if it cannot be read here and now."""
         if message.sealed_payload is None:
             raise Dropped("what the mail said was not kept")
         try:
             mail = orjson.loads(self._sealer.open(message.sealed_payload, _place(message.id)))
             expires_at = mail["expires_at"]
-            return Mail(
+            opened = Mail(
                 to=mail["to"],
                 template=mail["template"],
                 locale=mail["locale"],
@@ -130,6 +132,9 @@ class MailRoom:
         except (SealError, KeyError, ValueError) as error:
             # Perhaps the key that sealed it is configured elsewhere, or somebody can put it back.
             raise NotDelivered(f"the mail cannot be opened: {error}") from error
+        if opened.to == NOBODY:
+            raise Dropped("it is to nobody")
+        return opened
 
     def render(self, mail: Mail) -> RenderedMail:
         """The mail in its words. Raises NotDelivered if this release lacks the template, or it lacks a value."""

@@ -9,7 +9,7 @@ from typing import Any
 from flask import Response, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from idp.engine.interaction import Failure, Interaction, Requirements, Step, is_expired, next_step
+from idp.engine.interaction import Failure, Interaction, Progress, Requirements, Step, is_expired, next_step
 from idp.identity.clients.client import Client
 from idp.identity.sessions.rows import Session
 from idp.signin.facts import Gathered, gather
@@ -24,6 +24,9 @@ PAGES = {
     Step.REGISTER: "signin.register",
     Step.VERIFY_EMAIL: "signin.verify_email",
     Step.LOGIN: "signin.login",
+    Step.FORGOT_PASSWORD: "signin.forgot_password",
+    Step.RESET_CODE: "signin.reset_code",
+    Step.NEW_PASSWORD: "signin.new_password",
     Step.TOTP: "signin.totp",
     Step.SELECT_ACCOUNT: "signin.select_account",
     Step.ACCEPT_TERMS: "signin.accept_terms",
@@ -38,6 +41,7 @@ AS_SOMEBODY_ELSE: Mapping[str, Any] = MappingProxyType({
     "first_factor": None,
     "authenticated_session_id": None,
     "consented_user_id": None,
+    "recovery": None,
 })  # fmt: skip
 
 
@@ -106,7 +110,9 @@ def start() -> ResponseReturnValue:
     return begin(Requirements(), resume_path=url_for("web.home"), restart_path=url_for("signin.start"))
 
 
-def begin(requirements: Requirements, *, resume_path: str, restart_path: str) -> Response:
+def begin(
+    requirements: Requirements, *, resume_path: str, restart_path: str, progress: Progress | None = None
+) -> Response:
     """Send the browser through a sign-in without an application, and on to a path of ours. Raises TooMany."""
     provider = current_provider()
     interaction = provider.interactions.begin(
@@ -115,6 +121,7 @@ def begin(requirements: Requirements, *, resume_path: str, restart_path: str) ->
         requirements=requirements,
         resume_path=resume_path,
         restart_path=restart_path,
+        progress=progress,
     )
     return _redirect(url_for("signin.hub", interaction_id=interaction.id))
 

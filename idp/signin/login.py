@@ -59,7 +59,7 @@ def login_form(
     visit: Visit, *, username: str | None = None, errors: tuple[PageError, ...] = (), status: int = 200
 ) -> Response:
     """The sign-in page."""
-    locked = _expected_user(visit)
+    locked = expected_user(visit)
     suggestion = locked.email if locked else username if username is not None else _suggested(visit)
     return render_page(
         "signin/login.html",
@@ -71,6 +71,7 @@ def login_form(
         use_another_url=(url_for("signin.another_account", interaction_id=visit.interaction.id) if locked else None),
         cancel_url=url_for("signin.cancel", interaction_id=visit.interaction.id) if visit.client else None,
         register_url=_register_url(visit) if locked is None else None,
+        forgotten_url=url_for("signin.forgotten", interaction_id=visit.interaction.id),
         action=url_for("signin.login", interaction_id=visit.interaction.id),
     )
 
@@ -118,7 +119,7 @@ def _refused(visit: Visit, attempt: "_Attempt", username: str, reason: str) -> R
     with transaction():
         current_provider().throttle.failed(attempt.address)
         _record(Event.SIGN_IN_FAILED, attempt, visit, reason=reason if attempt.user else "unknown_user")
-    message = texts.PASSWORD_INCORRECT if _expected_user(visit) else texts.SIGN_IN_FAILED
+    message = texts.PASSWORD_INCORRECT if expected_user(visit) else texts.SIGN_IN_FAILED
     return login_form(visit, username=username, errors=(PageError("password", message),), status=422)
 
 
@@ -175,8 +176,8 @@ class _Attempt:
         )
 
 
-def _expected_user(visit: Visit) -> User | None:
-    """The only user who can complete this page: hinted, selected, or asked to prove it again."""
+def expected_user(visit: Visit) -> User | None:
+    """The only user who can complete the sign-in: hinted, selected, or asked to prove it again."""
     required = visit.requirements
     progress = visit.interaction.progress
     user_id = required.subject_hint or progress.selected_user_id

@@ -31,15 +31,15 @@ def mailed_link(
     button: LazyString,
     button_id: str,
     another: tuple[str, LazyString],
-) -> Callable[[Callable[[Proof], ResponseReturnValue]], View]:
+) -> Callable[[Callable[[Proof], ResponseReturnValue | None]], View]:
     """Decorate what follows from the links of one purpose; to be routed at its `link_path`, GET and POST.
 
     The decorated function is given the proof, which is used up in the same transaction: if it raises, the link works
-    as before. It must not hash passwords; that comes on a later page. `another` is an endpoint where people whose
+    as before. None says that it is void. It must not hash passwords; that comes on a later page. `another` is an endpoint where people whose
     link does not work any more get a new one, and the words that lead there.
     """
 
-    def decorate(use: Callable[[Proof], ResponseReturnValue]) -> View:
+    def decorate(use: Callable[[Proof], ResponseReturnValue | None]) -> View:
         @wraps(use)
         def view() -> ResponseReturnValue:
             withhold_referrer()
@@ -67,7 +67,7 @@ def mailed_link(
             check_csrf()
             with transaction():
                 proof = current_provider().proofs.redeem(purpose, request.form.get("token", ""))
-                return _over() if proof is None else use(proof)
+                return (None if proof is None else use(proof)) or _over()
 
         def _over() -> Response:
             endpoint, words = another

@@ -9,8 +9,12 @@ from idp.signin.consent import consent
 from idp.signin.dispatcher import Gone, gone, hub, start
 from idp.signin.leave import another_account, cancel, restart
 from idp.signin.login import login
+from idp.signin.new_password import new_password
+from idp.signin.recover import forgot_password, forgotten, recover, remembered
 from idp.signin.register import existing_account, new_account, register, start_registration
 from idp.signin.register_by_link import invitation, registration_link
+from idp.signin.reset_code import reset_code
+from idp.signin.reset_link import reset_link
 from idp.signin.select_account import select_account
 from idp.signin.totp import totp
 from idp.signin.unlock import unlock, unlocked
@@ -37,6 +41,13 @@ blueprint.add_url_rule("/signin/<interaction_id>/restart", "restart", restart)
 blueprint.add_url_rule("/signin/<interaction_id>/another-account", "another_account", another_account)
 blueprint.add_url_rule(link_path(Purpose.REGISTRATION), "registration_link", registration_link, methods=_FORM)
 blueprint.add_url_rule(link_path(Purpose.INVITATION), "invitation", invitation, methods=_FORM)
+blueprint.add_url_rule("/signin/<interaction_id>/forgotten", "forgotten", forgotten)
+blueprint.add_url_rule("/signin/<interaction_id>/remembered", "remembered", remembered)
+blueprint.add_url_rule("/signin/<interaction_id>/recover", "forgot_password", forgot_password, methods=_FORM)
+blueprint.add_url_rule("/signin/<interaction_id>/recover-code", "reset_code", reset_code, methods=_FORM)
+blueprint.add_url_rule("/signin/<interaction_id>/new-password", "new_password", new_password, methods=_FORM)
+blueprint.add_url_rule("/recover", "recover", recover)
+blueprint.add_url_rule(link_path(Purpose.PASSWORD_RESET), "reset_link", reset_link, methods=_FORM)
 blueprint.add_url_rule(link_path(Purpose.UNLOCK), "unlock", unlock, methods=_FORM)
 blueprint.add_url_rule("/unlocked", "unlocked", unlocked)
 blueprint.add_url_rule("/signin/<interaction_id>/new-account", "new_account", new_account)

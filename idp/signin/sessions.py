@@ -49,6 +49,7 @@ def authenticated(
         return None
     visit.save_authenticated(
         first_factor=None,
+        recovery=None,
         account_selected=True,
         selected_user_id=None if hint else user_id,
         authenticated_session_id=new.session.id,

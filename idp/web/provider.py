@@ -16,6 +16,7 @@ from idp.engine.lifecycle.retention import Retention
 from idp.engine.lockout import Lockout
 from idp.engine.mail import MailRoom
 from idp.engine.notices import Notices
+from idp.engine.password_reset import PasswordReset
 from idp.engine.privacy.erasure import Eraser
 from idp.engine.privacy.exports import Exports
 from idp.engine.sign_up import SignUp
@@ -95,6 +96,7 @@ class Provider:
     leaving: Leaving
     exports: Exports
     eraser: Eraser
+    password_reset: PasswordReset
     retention: Retention
 
 

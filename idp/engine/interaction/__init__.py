@@ -6,6 +6,7 @@ from idp.engine.interaction.record import (
     FirstFactor,
     Interaction,
     Progress,
+    Recovery,
     Registration,
     Requirements,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "Interactions",
     "Progress",
     "Registration",
+    "Recovery",
     "Requirements",
     "SessionFacts",
     "Step",

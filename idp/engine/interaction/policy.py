@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from idp.engine.interaction.record import Progress, Requirements
+from idp.engine.interaction.record import Progress, Recovery, Requirements
 from idp.identity.credentials.assurance import ACR_MFA, satisfies
 
 
@@ -19,6 +19,9 @@ class Step(StrEnum):
     VERIFY_EMAIL = "verify-email"
     SELECT_ACCOUNT = "select-account"
     LOGIN = "login"
+    FORGOT_PASSWORD = "recover"
+    RESET_CODE = "recover-code"
+    NEW_PASSWORD = "new-password"
     TOTP = "totp"
     ACCEPT_TERMS = "accept-terms"
     CONSENT = "consent"
@@ -61,6 +64,8 @@ def next_step(requirements: Requirements, progress: Progress, facts: Facts) -> S
     """The one thing to do next."""
     if progress.failure is not None:
         return Step.FAILED
+    if progress.recovery is not None:
+        return _recovery_step(progress.recovery)
     if _is_registering(requirements, progress, facts):
         return _registration_step(progress)
     if "select_account" in requirements.prompts and not progress.account_selected:
@@ -95,6 +100,12 @@ def _registration_step(progress: Progress) -> Step:
     if registration is None or registration.is_proven or not registration.details:
         return Step.REGISTER
     return Step.VERIFY_EMAIL
+
+
+def _recovery_step(recovery: Recovery) -> Step:
+    if recovery.user_id is not None:
+        return Step.NEW_PASSWORD
+    return Step.FORGOT_PASSWORD if recovery.proof_id is None else Step.RESET_CODE
 
 
 def acceptable_session(requirements: Requirements, progress: Progress, facts: Facts) -> SessionFacts | None:

@@ -53,6 +53,20 @@ class Registration:
 
 
 @dataclass(frozen=True, slots=True)
+class Recovery:
+    """A forgotten password on its way to a new one."""
+
+    username: str = ""
+    """The address as it was typed."""
+    proof_id: str | None = None
+    """What was mailed last (`MailedProofs`), or would have been if the address were somebody's."""
+    user_id: str | None = None
+    """Who has proven that they read mail at `address`; they may replace the password `credential`."""
+    address: str = ""
+    credential: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """How the sign-in ended without success: a registered error code and a sentence for the client."""
 
@@ -74,6 +88,8 @@ class Progress:
     is_registering: bool | None = None
     """The person chose to register (or not to); None as long as what the application asked for stands."""
     registration: Registration | None = None
+    recovery: Recovery | None = None
+    """The person has forgotten their password."""
     failure: Failure | None = None
     completed: bool = False
     ticket: str | None = None

@@ -15,6 +15,7 @@ from idp.engine.interaction.record import (
     FirstFactor,
     Interaction,
     Progress,
+    Recovery,
     Registration,
     Requirements,
 )
@@ -45,10 +46,11 @@ class Interactions:
         resume_path: str,
         restart_path: str,
         request: dict[str, Any] | None = None,
+        progress: Progress | None = None,
     ) -> Interaction:
         """Start an Interaction for the browser that holds `browser_id`. `{id}` in `resume_path` is filled in.
 
-        `visitor` is who it is counted for until somebody has signed in. Raises TooMany if they have begun many others.
+        `progress` is what the person has done before. `visitor` is who it is counted for until somebody has signed in. Raises TooMany if they have begun many others.
         """
         ticket = self._pending.begin("sign_in", visitor)
         interaction_id = new_token(160)
@@ -60,7 +62,7 @@ class Interactions:
             resume_path=resume_path.replace("{id}", interaction_id),
             restart_path=restart_path,
             request=request or {},
-            progress=Progress(ticket=ticket),
+            progress=replace(progress or Progress(), ticket=ticket),
         )
         self._store.put(_key(interaction_id), _dump(interaction), self._lifetimes.interaction_restart)
         return interaction
@@ -150,6 +152,8 @@ def _load(raw: bytes) -> Interaction:
         )
     if registration := progress["registration"]:
         progress["registration"] = Registration(**registration)
+    if recovery := progress["recovery"]:
+        progress["recovery"] = Recovery(**recovery)
     if failure:
         progress["failure"] = Failure(**failure)
     record["expires_at"] = datetime.fromisoformat(record["expires_at"])

@@ -192,6 +192,11 @@ class Passwords:
         credential = self._load(user_id)
         return None if credential is None else credential.changed_at
 
+    def version(self, user_id: str | None) -> str | None:
+        """The name of the user's present password among all they ever had; None if there is no password or no user."""
+        credential = self._load(user_id)
+        return None if credential is None else credential_version(credential.changed_at)
+
     def has_password(self, user_id: str) -> bool:
         """True if the user can sign in with a password."""
         return self._load(user_id) is not None

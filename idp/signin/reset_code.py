@@ -1,0 +1,75 @@
+"""A forgotten password, the second page: the code that was mailed, if anything was."""
+
+from flask import Response, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+
+from idp.engine.interaction import Recovery, Step
+from idp.engine.password_reset import ProvenOwner
+from idp.identity.credentials.mailed_proofs import CodeVerdict
+from idp.signin.dispatcher import Visit, page
+from idp.signin.recover import send_proof
+from idp.web import texts
+from idp.web.pages import PageError, render_page
+from idp.web.provider import current_provider
+
+_LONGEST_CODE = 64
+
+
+@page(Step.RESET_CODE)
+def reset_code(visit: Visit) -> ResponseReturnValue:
+    """GET and POST /signin/<id>/recover-code: the code that was mailed, another one, or another address."""
+    recovery = visit.interaction.progress.recovery
+    if recovery is None or recovery.proof_id is None:
+        return visit.to_hub()
+    if request.method != "POST":
+        return _form(visit, recovery, was_sent_again="sent" in request.args)
+    wish = request.form.get("wish")
+    if wish == "resend":
+        send_proof(visit, recovery.username)
+        return redirect(url_for("signin.reset_code", interaction_id=visit.interaction.id, sent=1), 303)
+    if wish == "change":
+        visit.save(recovery=Recovery(username=recovery.username))
+        return visit.to_hub()
+    return _tried(visit, recovery, recovery.proof_id)
+
+
+def proven(owner: ProvenOwner, username: str) -> Recovery:
+    """What an Interaction knows once the person has brought back what was mailed."""
+    return Recovery(
+        username=username,
+        proof_id=owner.attempt,
+        user_id=owner.user_id,
+        address=owner.address,
+        credential=owner.credential,
+    )
+
+
+def _tried(visit: Visit, recovery: Recovery, proof_id: str) -> ResponseReturnValue:
+    code = request.form.get("code", "")[:_LONGEST_CODE].replace(" ", "").replace("-", "")
+    if not code:
+        return _form(visit, recovery, texts.ENTER_CODE)
+    if not (code.isascii() and code.isdigit() and len(code) == 6):
+        return _form(visit, recovery, texts.CODE_FORMAT)
+    verdict, owner = current_provider().password_reset.try_code(proof_id, code)
+    if owner is None:
+        over = verdict is CodeVerdict.OVER
+        return _form(visit, recovery, texts.MAILED_CODE_OVER if over else texts.MAILED_CODE_INCORRECT)
+    visit.save(prolong=True, recovery=proven(owner, recovery.username))
+    return visit.to_hub()
+
+
+def _form(visit: Visit, recovery: Recovery, message: object = None, *, was_sent_again: bool = False) -> Response:
+    own = visit.interaction.id
+    has_mailbox = current_provider().mail.has_mailbox
+    return render_page(
+        "signin/recover_code.html",
+        status=422 if message else 200,
+        client=visit.client,
+        errors=(PageError("code", message),) if message else (),
+        username=recovery.username,
+        was_sent_again=was_sent_again,
+        most_mails=current_provider().settings.throttle.reset_mails_per_hour,
+        mailbox_url=url_for("web.mailbox", to=recovery.username) if has_mailbox else None,
+        action=url_for("signin.reset_code", interaction_id=own),
+        sign_in_url=url_for("signin.remembered", interaction_id=own),
+    )
