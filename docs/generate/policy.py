@@ -11,6 +11,7 @@ from idp.engine.interaction import (
     Failure,
     FirstFactor,
     Progress,
+    Recovery,
     Requirements,
     SessionFacts,
     Step,
@@ -58,6 +59,7 @@ def cases() -> Iterator[Case]:
     yield from _prompts()
     yield from _freshness()
     yield from _levels()
+    yield from _recovery()
     cancelled = Progress(failure=Failure("access_denied", ""))
     yield Case("anything", "cancelled, or not allowed", _asks(), _with(ALICE), cancelled)
     yield Case("sign-in without an app", "signed in", Requirements(), _with(ALICE))
@@ -112,6 +114,20 @@ def _levels() -> Iterator[Case]:
     yield Case("`acr_values` MFA", "signed in with MFA", asks, _with(ALICE_MFA, totp_enrolled=True))
     yield Case("`acr_values` MFA", by_password, asks, _with(ALICE))
     yield Case("essential `acr` MFA", by_password, asks_essentially, _with(ALICE))
+
+
+def _recovery() -> Iterator[Case]:
+    proven = Recovery("alice@example.com", "proof", user_id="alice")
+    for situation, recovery in (
+        ("the password is forgotten", Recovery()),
+        ("an address was given", Recovery("alice@example.com", "proof")),
+        ("what was mailed was brought back", proven),
+    ):
+        yield Case("anything", situation, _asks(), _with(None), Progress(recovery=recovery))
+    yield Case(
+        "anything", "what was mailed was brought back; somebody is signed in", _asks(), _with(ALICE),
+        Progress(recovery=proven),
+    )  # fmt: skip
 
 
 def decision_table() -> str:

@@ -71,10 +71,10 @@ class MailRoom:
     ) -> str:
         """Write one mail in the open transaction: what it tells of happens, and it is sent, or neither.
 
-        `to` is one parsed address or NOBODY, `locale` what the person prefers (BCP 47). `once` names what is answered by
-        this mail, such as a form that was sent: whoever comes second gets AlreadyMailed, which takes the whole
-        transaction back. Returns the mail's identifier, which also is its Message-ID.
-        """
+                        `to` is one parsed address or NOBODY, `locale` what the person prefers (BCP 47). `once` names what is answered by
+                this mail, such as a form that was sent: whoever comes second gets AlreadyMailed, which takes the whole
+                transaction back. Returns the mail's identifier, which also is its Message-ID.
+                """
         mail_id = new_id() if once is None else sha256_hex(f"mail once:{template}:{to}:{once}")[:_ID_LENGTH]
         mail = {
             "to": to,
@@ -116,7 +116,10 @@ class MailRoom:
         return send
 
     def open(self, message: Message) -> Mail:
-        """What a message says. Raises Dropped if it was not kept or is to nobody, NotDelivered if it cannot be read here and now."""
+        """What a message says.
+
+        Raises Dropped if it was not kept or is to nobody, NotDelivered if it cannot be read here and now.
+        """
         if message.sealed_payload is None:
             raise Dropped("what the mail said was not kept")
         try:

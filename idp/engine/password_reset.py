@@ -145,9 +145,7 @@ class PasswordReset:
             # Whoever was in before the address was proven need not be the one who reads mail there (RS6).
             sign_out = sign_out or not was_verified
             if sign_out:
-                rooms.sessions.end_all(
-                    user_id, "password_changed", except_session_id, revoke_offline=True, actor=actor
-                )
+                rooms.sessions.end_all(user_id, "password_changed", except_session_id, revoke_offline=True, actor=actor)
             rooms.throttle.unlock(user_id)
             for purpose in (Purpose.PASSWORD_RESET, Purpose.UNLOCK):
                 rooms.proofs.withdraw(purpose, user_id)

@@ -35,8 +35,8 @@ def mailed_link(
     """Decorate what follows from the links of one purpose; to be routed at its `link_path`, GET and POST.
 
     The decorated function is given the proof, which is used up in the same transaction: if it raises, the link works
-    as before. None says that it is void. It must not hash passwords; that comes on a later page. `another` is an endpoint where people whose
-    link does not work any more get a new one, and the words that lead there.
+    as before. None says that the proof is void. It must not hash passwords; that comes on a later page. `another` is an
+    endpoint where people whose link does not work any more get a new one, and the words that lead there.
     """
 
     def decorate(use: Callable[[Proof], ResponseReturnValue | None]) -> View:

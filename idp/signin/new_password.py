@@ -7,6 +7,7 @@ from idp.core.clock import now
 from idp.core.errors import Conflict
 from idp.engine.interaction import FirstFactor, Recovery, Step
 from idp.engine.password_reset import ProvenOwner
+from idp.identity.credentials.password_policy import minimum_length
 from idp.identity.credentials.passwords import PreparedPassword, WeakPassword
 from idp.identity.directory.users import User
 from idp.signin.dispatcher import Visit, page
@@ -26,7 +27,7 @@ def new_password(visit: Visit) -> ResponseReturnValue:
         return _void(visit)
     if request.method != "POST":
         return _form(visit, user, sign_out=True)
-    sign_out = "sign_out" in request.form
+    sign_out = "sign_out_others" in request.form
     password = request.form.get("new_password", "")
     if not password:
         return _form(visit, user, (PageError("new_password", texts.ENTER_NEW_PASSWORD),), sign_out=sign_out)
@@ -72,18 +73,14 @@ def _void(visit: Visit) -> Response:
 
 def _form(visit: Visit, user: User, errors: tuple[PageError, ...] = (), *, sign_out: bool) -> Response:
     provider = current_provider()
-    passwords = provider.settings.passwords
-    with_mfa = provider.totp.is_enrolled(user.id)
     return render_page(
         "signin/new_password.html",
         status=422 if errors else 200,
         client=visit.client,
         errors=errors,
         username=user.email or "",
-        sign_out=sign_out,
-        minimum_length=min(
-            passwords.minimum_length, passwords.minimum_length_with_mfa if with_mfa else passwords.minimum_length
-        ),
+        sign_out_others=sign_out,
+        minimum_length=minimum_length(provider.settings.passwords, with_mfa=provider.totp.is_enrolled(user.id)),
         action=url_for("signin.new_password", interaction_id=visit.interaction.id),
         sign_in_url=url_for("signin.remembered", interaction_id=visit.interaction.id),
     )

@@ -24,7 +24,7 @@ from idp.web.provider import current_provider
     another=("signin.recover", lazy_gettext("Get a new link")),
 )
 def reset_link(proof: Proof) -> ResponseReturnValue | None:
-    """GET and POST /link/password_reset: go on with the sign-in that waits for it in this browser, or with a new one."""
+    """GET and POST /link/password_reset: go on with the sign-in that waits for it here, or with a new one."""
     owner = current_provider().password_reset.owner(proof)
     if owner is None:
         return None

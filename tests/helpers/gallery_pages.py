@@ -34,6 +34,7 @@ LOGIN = {
     "use_another_url": None,
     "cancel_url": "/signin/cancel",
     "register_url": "/signin/new-account",
+    "forgotten_url": "/signin/forgotten",
     "action": "/signin/login",
 }
 TOTP = {"user": ALICE, "action": "/signin/totp", "start_again_url": "/signin/restart", "exhausted": False}

@@ -1,6 +1,7 @@
 """Sample data for the pages that mailed links lead to, and for those of a forgotten password."""
 
-from tests.helpers.gallery_variant import Variant
+from idp.web import texts
+from tests.helpers.gallery_variant import ALICE, LONG, Variant
 
 LINK = {
     "title": "Unlock your account",
@@ -13,8 +14,49 @@ LINK = {
 }
 LONG_LINK = {**LINK, "address": "m•••@department.of.correspondence.subsidiary-with-a-long-name.example.org"}
 LINK_OVER = {"another_url": "/recover", "words": "Get a new link"}
+RECOVER = {"username": "", "action": "/signin/recover", "sign_in_url": "/signin/login"}
+CODE = {
+    "username": ALICE["email"],
+    "was_sent_again": False,
+    "most_mails": 3,
+    "mailbox_url": None,
+    "action": "/signin/recover-code",
+    "sign_in_url": "/signin/login",
+}
+NEW_PASSWORD = {
+    "username": ALICE["email"],
+    "sign_out_others": True,
+    "minimum_length": 15,
+    "action": "/signin/new-password",
+    "sign_in_url": "/signin/login",
+}
+TOO_SHORT = {"field": "new_password", "message": "Password must be 15 characters or more"}
 
 RECOVERY_VARIANTS = (
+    Variant("recover", "signin/recover.html", RECOVER),
+    Variant(
+        "recover-empty",
+        "signin/recover.html",
+        {**RECOVER, "errors": [{"field": "username", "message": texts.ENTER_EMAIL}]},
+    ),
+    Variant("recover-de", "signin/recover.html", RECOVER, "de"),
+    Variant("recover-code", "signin/recover_code.html", {**CODE, "mailbox_url": "/dev/mail"}),
+    Variant("recover-code-sent", "signin/recover_code.html", {**CODE, "was_sent_again": True}),
+    Variant(
+        "recover-code-over",
+        "signin/recover_code.html",
+        {**CODE, "username": LONG["email"], "errors": [{"field": "code", "message": texts.MAILED_CODE_OVER}]},
+    ),
+    Variant("recover-code-de", "signin/recover_code.html", CODE, "de"),
+    Variant("recover-code-rtl", "signin/recover_code.html", CODE, "he"),
+    Variant("new-password", "signin/new_password.html", NEW_PASSWORD),
+    Variant(
+        "new-password-weak",
+        "signin/new_password.html",
+        {**NEW_PASSWORD, "username": LONG["email"], "sign_out_others": False, "errors": [TOO_SHORT]},
+    ),
+    Variant("new-password-de", "signin/new_password.html", NEW_PASSWORD, "de"),
+    Variant("new-password-rtl", "signin/new_password.html", NEW_PASSWORD, "he"),
     Variant("mailed-link", "signin/mailed_link.html", LINK),
     Variant("mailed-link-long", "signin/mailed_link.html", LONG_LINK),
     Variant("mailed-link-rtl", "signin/mailed_link.html", LINK, "he"),

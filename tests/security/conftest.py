@@ -13,6 +13,7 @@ from tests.helpers.server import Server, running_server
 #: server believes because the tests' proxy is trusted.
 STRICT = {
     "IDP_THROTTLE__ADDRESS_FAILURES": "20",
+    "IDP_THROTTLE__RESET_REQUESTS_PER_ADDRESS": "20",
     "IDP_PASSWORDS__ARGON2_MEMORY_KIB": "19456",
     "IDP_PASSWORDS__ARGON2_ITERATIONS": "2",
     "IDP_TRUSTED_PROXIES": "127.0.0.1/32",

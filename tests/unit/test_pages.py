@@ -20,7 +20,8 @@ DATA_PAGE = {
     "signin/accept_terms.html": "accept-terms", "signin/registration_closed.html": "registration-closed",
     "web/mailbox.html": "mailbox", "web/one_mail.html": "mail",
     "signin/mailed_link.html": "mailed-link", "signin/mailed_link_over.html": "error",
-    "signin/unlocked.html": "unlocked",
+    "signin/unlocked.html": "unlocked", "signin/recover.html": "recover",
+    "signin/recover_code.html": "recover-code", "signin/new_password.html": "new-password",
     "account/overview.html": "account-overview", "account/security.html": "account-security",
     "account/password.html": "account-password", "account/sessions.html": "account-sessions",
 }  # fmt: skip
@@ -28,6 +29,8 @@ BUTTON_IDS = {
     "signin/login.html": {"login-submit"}, "signin/totp.html": {"mfa-submit"},
     "signin/consent.html": {"consent-allow", "consent-deny"}, "oauth/end_session.html": {"logout-confirm"},
     "oauth/form_post.html": {"continue"}, "signin/mailed_link.html": {"unlock-submit"},
+    "signin/recover.html": {"recover-submit"}, "signin/recover_code.html": {"code-submit", "resend"},
+    "signin/new_password.html": {"password-submit"},
     "account/password.html": {"password-change"},
     "signin/register.html": {"register-submit"}, "signin/accept_terms.html": {"terms-submit"},
     "signin/verify_email.html": {"code-submit", "resend", "change-address"},

@@ -50,7 +50,8 @@ class Interactions:
     ) -> Interaction:
         """Start an Interaction for the browser that holds `browser_id`. `{id}` in `resume_path` is filled in.
 
-        `progress` is what the person has done before. `visitor` is who it is counted for until somebody has signed in. Raises TooMany if they have begun many others.
+        `progress` is what the person has done before. `visitor` is who it is counted for until somebody has signed in.
+        Raises TooMany if they have begun many others.
         """
         ticket = self._pending.begin("sign_in", visitor)
         interaction_id = new_token(160)
