@@ -7,7 +7,7 @@ from idp.engine.interaction import Recovery, Step
 from idp.engine.password_reset import ProvenOwner
 from idp.identity.credentials.mailed_proofs import CodeVerdict
 from idp.signin.dispatcher import Visit, page
-from idp.signin.recover import send_proof
+from idp.signin.forgot_password import send_proof
 from idp.web import texts
 from idp.web.pages import PageError, render_page
 from idp.web.provider import current_provider
@@ -62,7 +62,7 @@ def _form(visit: Visit, recovery: Recovery, message: object = None, *, was_sent_
     own = visit.interaction.id
     has_mailbox = current_provider().mail.has_mailbox
     return render_page(
-        "signin/recover_code.html",
+        "signin/reset_code.html",
         status=422 if message else 200,
         client=visit.client,
         errors=(PageError("code", message),) if message else (),

@@ -8,8 +8,8 @@ from idp.engine.interaction import Interaction, Progress, Requirements, is_expir
 from idp.engine.password_reset import ProvenOwner
 from idp.identity.credentials.mailed_proofs import Proof, Purpose
 from idp.signin.dispatcher import begin
+from idp.signin.forgot_password import waiting_key
 from idp.signin.mailed_link import mailed_link
-from idp.signin.recover import waiting_key
 from idp.signin.reset_code import proven
 from idp.web.cookies import known_browser_id
 from idp.web.provider import current_provider

@@ -7,10 +7,10 @@ from idp.identity.credentials.mailed_proofs import Purpose
 from idp.signin.accept_terms import accept_terms
 from idp.signin.consent import consent
 from idp.signin.dispatcher import Gone, gone, hub, start
+from idp.signin.forgot_password import forgot_password, forgotten, recover, remembered
 from idp.signin.leave import another_account, cancel, restart
 from idp.signin.login import login
 from idp.signin.new_password import new_password
-from idp.signin.recover import forgot_password, forgotten, recover, remembered
 from idp.signin.register import existing_account, new_account, register, start_registration
 from idp.signin.register_by_link import invitation, registration_link
 from idp.signin.reset_code import reset_code

@@ -33,22 +33,22 @@ NEW_PASSWORD = {
 TOO_SHORT = {"field": "new_password", "message": "Password must be 15 characters or more"}
 
 RECOVERY_VARIANTS = (
-    Variant("recover", "signin/recover.html", RECOVER),
+    Variant("recover", "signin/forgot_password.html", RECOVER),
     Variant(
         "recover-empty",
-        "signin/recover.html",
+        "signin/forgot_password.html",
         {**RECOVER, "errors": [{"field": "username", "message": texts.ENTER_EMAIL}]},
     ),
-    Variant("recover-de", "signin/recover.html", RECOVER, "de"),
-    Variant("recover-code", "signin/recover_code.html", {**CODE, "mailbox_url": "/dev/mail"}),
-    Variant("recover-code-sent", "signin/recover_code.html", {**CODE, "was_sent_again": True}),
+    Variant("recover-de", "signin/forgot_password.html", RECOVER, "de"),
+    Variant("recover-code", "signin/reset_code.html", {**CODE, "mailbox_url": "/dev/mail"}),
+    Variant("recover-code-sent", "signin/reset_code.html", {**CODE, "was_sent_again": True}),
     Variant(
         "recover-code-over",
-        "signin/recover_code.html",
+        "signin/reset_code.html",
         {**CODE, "username": LONG["email"], "errors": [{"field": "code", "message": texts.MAILED_CODE_OVER}]},
     ),
-    Variant("recover-code-de", "signin/recover_code.html", CODE, "de"),
-    Variant("recover-code-rtl", "signin/recover_code.html", CODE, "he"),
+    Variant("recover-code-de", "signin/reset_code.html", CODE, "de"),
+    Variant("recover-code-rtl", "signin/reset_code.html", CODE, "he"),
     Variant("new-password", "signin/new_password.html", NEW_PASSWORD),
     Variant(
         "new-password-weak",

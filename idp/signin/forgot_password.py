@@ -77,7 +77,7 @@ def waiting_key(proof_id: str) -> str:
 def _form(visit: Visit, username: str, error: PageError | None = None) -> Response:
     own = visit.interaction.id
     return render_page(
-        "signin/recover.html",
+        "signin/forgot_password.html",
         status=422 if error else 200,
         client=visit.client,
         errors=(error,) if error else (),
