@@ -71,10 +71,10 @@ class MailRoom:
     ) -> str:
         """Write one mail in the open transaction: what it tells of happens, and it is sent, or neither.
 
-                        `to` is one parsed address or NOBODY, `locale` what the person prefers (BCP 47). `once` names what is answered by
-                this mail, such as a form that was sent: whoever comes second gets AlreadyMailed, which takes the whole
-                transaction back. Returns the mail's identifier, which also is its Message-ID.
-                """
+                `to` is one parsed address or NOBODY, `locale` what the person prefers (BCP 47). `once` names what is answered
+        by this mail, such as a form that was sent: whoever comes second gets AlreadyMailed, which takes the whole
+        transaction back. Returns the mail's identifier, which also is its Message-ID.
+        """
         mail_id = new_id() if once is None else sha256_hex(f"mail once:{template}:{to}:{once}")[:_ID_LENGTH]
         mail = {
             "to": to,

@@ -70,11 +70,11 @@ class PasswordReset:
         self._settings = settings
         self._rooms = rooms
 
-    def request(self, typed: str, asker: Asker) -> str:
+    def request(self, typed: str, asker: Asker, once: str) -> str:
         """Mail a code and a link, if an active user has this address; returns the proof to try codes on in any case.
 
         What was mailed before works no more, unless nothing is mailed because there was too much already (RS8): the
-        answer is the same then, too.
+        answer is the same then, too. `once` names the form that asks; raises AlreadyMailed if it was sent twice.
         """
         rooms = self._rooms
         user = rooms.users.find_by_email(typed)
@@ -92,7 +92,7 @@ class PasswordReset:
                 user_id=recipient.id if recipient else None,
                 details={_CREDENTIAL: credential},
             )
-            self._mail(recipient, issued)
+            self._mail(recipient, issued, once)
             reason = None if recipient else "not_active" if user else "unknown_user"
             self._record_request(user, issued.proof.id, reason)
         return issued.proof.id
@@ -190,7 +190,7 @@ class PasswordReset:
         ]
         return any(refusals)
 
-    def _mail(self, recipient: User | None, issued: IssuedProof) -> None:
+    def _mail(self, recipient: User | None, issued: IssuedProof, once: str) -> None:
         """To the address as it is stored, never as it was typed: the two may look alike and differ (LG2)."""
         self._rooms.mail.put(
             "password_reset",
@@ -198,6 +198,7 @@ class PasswordReset:
             locale=recipient.locale if recipient else None,
             user_id=recipient.id if recipient else None,
             expires_at=issued.proof.expires_at,
+            once=once,
             code=issued.code,
             url=link_url(self._settings, issued),
             zone=(recipient.zoneinfo if recipient else None) or "UTC",

@@ -3,7 +3,9 @@
 from flask import Response, request, url_for
 from flask.typing import ResponseReturnValue
 
+from idp.core.crypto import sha256_hex
 from idp.engine.interaction import Progress, Recovery, Requirements, Step
+from idp.engine.mail import AlreadyMailed
 from idp.engine.password_reset import Asker
 from idp.signin.dispatcher import Visit, begin, page, visit_any
 from idp.signin.login import expected_user
@@ -64,7 +66,12 @@ def send_proof(visit: Visit, username: str) -> None:
     user = provider.users.find_by_email(username)
     is_known = user is not None and user.id in known_accounts()
     asker = Asker(browser_id(provider.settings) if is_known else None, request_address())
-    proof_id = provider.password_reset.request(username, asker)
+    # A form that is sent twice at once would replace its own code. Each mail prolongs the sign-in, so the next differs.
+    once = sha256_hex(f"{visit.interaction.id}:{visit.interaction.expires_at.isoformat()}")
+    try:
+        proof_id = provider.password_reset.request(username, asker, once)
+    except AlreadyMailed:
+        return
     if visit.save(prolong=True, recovery=Recovery(username=username, proof_id=proof_id)) is not None:
         provider.store.put(waiting_key(proof_id), visit.interaction.id.encode(), _KEPT_SECONDS)
 

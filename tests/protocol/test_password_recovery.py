@@ -1,6 +1,7 @@
 """A forgotten password through HTTP: by code, by link, from an application, with a second factor, and what ends."""
 
-from urllib.parse import urlsplit
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 
@@ -148,6 +149,30 @@ def test_another_address_and_back_to_sign_in(server: Server, forgetful: Forgetfu
     back = forgetful.browser.page(next(link for link in asking.links if link.endswith("/remembered")))
     assert back.data_page == "login"
     assert forgetful.browser.log_in(back, forgetful.person).data_page == "home"  # type: ignore[union-attr]
+
+
+def test_a_form_that_is_sent_twice_at_once_mails_one_code(forgetful: Forgetful) -> None:
+    page = forgetful.browser.page("/recover")
+    form = page.form_with(button="recover-submit")
+
+    def send(_: int) -> int:
+        fields = {**dict(form.fields), "username": forgetful.person.email}
+        return forgetful.browser.http.post(urljoin(page.url, form.action), data=fields).status_code
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(send, range(4))) == [303] * 4
+    assert len(letters(forgetful.browser, forgetful.person.email)) == 1
+    waiting = forgetful.browser.page(page.url.removesuffix("/recover"))
+    assert forgetful.enter(waiting).data_page == "new-password"
+
+
+def test_the_same_address_can_be_given_again(forgetful: Forgetful) -> None:
+    asking = forgetful.press(forgetful.ask(), "change-address")
+    waiting = forgetful.browser.submit(asking, asking.form_with(button="recover-submit"))
+    assert isinstance(waiting, Page)
+    assert waiting.data_page == "recover-code"
+    assert len(letters(forgetful.browser, forgetful.person.email)) == 2
+    assert forgetful.enter(waiting).data_page == "new-password"
 
 
 def test_an_empty_address_is_asked_for(forgetful: Forgetful) -> None:
