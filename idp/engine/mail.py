@@ -71,7 +71,7 @@ class MailRoom:
     ) -> str:
         """Write one mail in the open transaction: what it tells of happens, and it is sent, or neither.
 
-                `to` is one parsed address or NOBODY, `locale` what the person prefers (BCP 47). `once` names what is answered
+        `to` is one parsed address or NOBODY, `locale` what the person prefers (BCP 47). `once` names what is answered
         by this mail, such as a form that was sent: whoever comes second gets AlreadyMailed, which takes the whole
         transaction back. Returns the mail's identifier, which also is its Message-ID.
         """
