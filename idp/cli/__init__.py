@@ -22,6 +22,7 @@ from idp.cli.serve import dev, serve
 from idp.cli.session import session_group
 from idp.cli.token import token_group
 from idp.cli.user import user_group
+from idp.cli.user_import import import_users
 from idp.cli.worker import worker
 
 __all__ = ["main"]
@@ -33,6 +34,7 @@ def main() -> None:
     """An OpenID Connect and OAuth 2 identity provider. Settings come from the environment (IDP_…)."""
 
 
+user_group.add_command(import_users)
 for command in (
     serve,
     dev,

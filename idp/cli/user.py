@@ -46,12 +46,12 @@ def create(
     if service_account and password_stdin:
         raise Invalid("a service account has no password", "password")
     password = _read_password() if password_stdin else None
+    claims: dict[str, Any] = {"name": name} if name else {}
     with running_provider() as provider:
         words = _context_words(provider, email, name)
         # Argon2 before the transaction, never inside it.
         prepared = None if password is None else provider.passwords.prepare(password, words)
         with transaction():
-            claims = {"name": name} if name else {}
             user = provider.users.create(email, verified=verified, is_service_account=service_account, **claims)
             if prepared is not None:
                 provider.passwords.store(user.id, prepared)

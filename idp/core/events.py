@@ -82,6 +82,8 @@ class Event(StrEnum):
     """An operator invited somebody to register."""
     USER_REGISTERED = "user:registered"
     """A person completed their registration (`attempt` as when they began) and has an account now."""
+    USER_IMPORTED = "user:imported"
+    """A user was taken over from another system (`source`, and what they were called there: `source_id`)."""
     USER_UPDATED = "user:updated"
     """Claims, e-mail address or verification of a user changed."""
     USER_DEACTIVATED = "user:deactivated"

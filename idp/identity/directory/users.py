@@ -112,18 +112,21 @@ class Users:
         verified: bool = False,
         status: str = "active",
         is_service_account: bool = False,
+        user_id: str | None = None,
+        created_at: datetime | None = None,
         actor: str | None = "operator",
         **claims: Any,
     ) -> User:
         """Add a user, or an account that is nobody's. Raises Invalid, or Conflict if the address belongs to somebody.
 
-        Here and below `actor` is who the audit trail says did it; None: the user themselves.
+        Here and below `actor` is who the audit trail says did it; None: the user themselves. Somebody who comes from
+        another directory can keep their id there, a checked and free one, and the time since when they are known.
         """
         address = parse_email(email)
         values = validated_claims(claims)
         _check_status(status)
         _check_phone(values, has_number=False)
-        user_id, at = new_subject(), now()
+        user_id, at = user_id or new_subject(), now()
         with transaction() as connection:
             self._ensure_free(connection, address)
             try:
@@ -134,7 +137,7 @@ class Users:
                             id=user_id,
                             status=status,
                             is_service_account=is_service_account,
-                            created_at=at,
+                            created_at=created_at or at,
                             updated_at=at,
                             **values,
                         )
