@@ -9,6 +9,7 @@ from idp.core.logs import configure_logs
 from idp.core.resources import resource_dir
 from idp.core.secrets import load_sealer, load_secret_ring
 from idp.core.settings import Settings, load_settings
+from idp.engine.applications import Applications
 from idp.engine.demo_accounts import refuse_demo_accounts
 from idp.engine.evidence import Evidence
 from idp.engine.interaction import Interactions
@@ -55,7 +56,8 @@ from idp.identity.directory.departures import Departures
 from idp.identity.directory.preferences import Preferences
 from idp.identity.directory.subjects import Subjects
 from idp.identity.directory.users import Users
-from idp.identity.sessions.sessions import LOGOUT_MESSAGE, Sessions
+from idp.identity.sessions.participants import LOGOUT_MESSAGE
+from idp.identity.sessions.sessions import Sessions
 from idp.oauth import routes as oauth_routes
 from idp.oauth.discovery import discovery
 from idp.services.audit import AuditTrail
@@ -141,6 +143,7 @@ def build_provider(settings: Settings) -> Provider:
     mail = MailRoom(settings, sealer, outbox, Mailer(settings))
     notices = Notices(users, mail)
     sessions = Sessions(settings, audit, outbox)
+    consents = Consents(audit)
     fetcher = Fetcher(settings.fetch, allow_loopback=not settings.is_production)
     client_keys = ClientKeys(fetcher, settings.lifetimes.client_keys)
     clients = ClientRegistry(
@@ -196,9 +199,10 @@ def build_provider(settings: Settings) -> Provider:
             settings.registration.trusted_software_issuers, fetcher, settings.issuer
         ),
         resource_servers=resource_servers,
-        consents=Consents(audit),
+        consents=consents,
         terms=terms,
         sessions=sessions,
+        applications=Applications(clients, consents, sessions, audit),
         outbox=outbox,
         mail=mail,
         notices=notices,

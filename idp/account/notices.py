@@ -51,8 +51,10 @@ PICTURE_TOO_LARGE = Notice(
     "picture-too-large", lazy_gettext("The file is too large. Choose a smaller picture."), is_success=False
 )
 PREFERENCES_SAVED = Notice("preferences-saved", lazy_gettext("Your preferences were saved."))
+APPLICATION_REMOVED = Notice("application-removed", lazy_gettext("The app no longer has access to your account."))
 
 _ALL = (
+    APPLICATION_REMOVED,
     SENT_IN_VAIN,
     PASSWORD_CHANGED,
     PASSWORD_CHANGED_HERE_ONLY,

@@ -55,6 +55,12 @@ SECTIONS = (
         "devices",
         lazy_gettext("Where you are signed in"),
     ),
+    Section(
+        "account.applications",
+        lazy_gettext("Applications"),
+        "apps",
+        lazy_gettext("Who may use your account, and for what"),
+    ),
     PREFERENCES,
 )
 

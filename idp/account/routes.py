@@ -2,6 +2,7 @@
 
 from flask import Blueprint
 
+from idp.account.applications import applications, remove_application
 from idp.account.overview import overview
 from idp.account.password import password
 from idp.account.preferences import preferences
@@ -23,6 +24,8 @@ blueprint.add_url_rule("/security", "security", security)
 blueprint.add_url_rule("/password", "password", password, methods=_FORM)
 blueprint.add_url_rule("/sessions", "sessions", sessions)
 blueprint.add_url_rule("/sessions/end-others", "sign_out_others", sign_out_others, methods=_POST)
+blueprint.add_url_rule("/applications", "applications", applications)
+blueprint.add_url_rule("/applications/<path:client_id>/remove", "remove_application", remove_application, methods=_FORM)
 blueprint.add_url_rule("/sessions/<session_id>/end", "end_session", end_session, methods=_POST)
 blueprint.add_url_rule("/profile", "profile", profile)
 blueprint.add_url_rule("/profile/details", "profile_details", profile_details, methods=_FORM)

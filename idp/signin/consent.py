@@ -7,7 +7,6 @@ from flask import request, url_for
 from flask.typing import ResponseReturnValue
 
 from idp.core.events import Event
-from idp.core.scopes import STANDARD_SCOPES
 from idp.core.settings import LOOPBACK_HOSTS
 from idp.engine.interaction import Step
 from idp.identity.clients.redirect_uris import shown_place
@@ -18,6 +17,7 @@ from idp.web import texts
 from idp.web.csrf import check_csrf
 from idp.web.pages import PageError, render_page, user_view
 from idp.web.provider import current_provider
+from idp.web.scope_groups import scope_groups
 
 #: Personal details that applications can do without: the person may leave them out.
 _OPTIONAL = frozenset({"address", "phone"})
@@ -103,29 +103,14 @@ def _page(
 
 def _groups(visit: Visit) -> list[dict[str, Any]]:
     """The requested scopes by the API they belong to, the person's own data first; APIs that are only named too."""
-    scopes = visit.requirements.scopes
-    groups = []
-    own = [scope for scope in scopes if scope in STANDARD_SCOPES and scope != "offline_access"]
-    if own:
-        groups.append(
-            {
-                "title": texts.ACCOUNT_GROUP_TITLE,
-                "audience": None,
-                "scopes": [_scope_view(scope, texts.scope_description(scope)) for scope in own],
-            }
-        )
-    for server in _servers(visit):
-        described = [(scope, server.scopes[scope] or scope) for scope in scopes if scope in server.scopes]
-        # A token says who somebody is and which roles they have, and that opens doors without any scope.
-        described = described or [("", str(texts.API_ACCESS))]
-        groups.append(
-            {
-                "title": server.name,
-                "audience": urlsplit(server.audience).netloc or server.audience,
-                "scopes": [_scope_view(scope, text) for scope, text in described],
-            }
-        )
-    return groups
+    return [
+        {
+            "title": group.title,
+            "audience": group.audience,
+            "scopes": [_scope_view(scope, text) for scope, text in group.scopes],
+        }
+        for group in scope_groups(visit.requirements.scopes, _servers(visit))
+    ]
 
 
 def _scope_view(scope: str, description: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from flask import current_app
 from idp.core.crypto import Sealer, SecretRing
 from idp.core.fetch import Fetcher
 from idp.core.settings import Settings
+from idp.engine.applications import Applications
 from idp.engine.evidence import Evidence
 from idp.engine.interaction import Interactions
 from idp.engine.lifecycle import Lifecycle
@@ -84,6 +85,7 @@ class Provider:
     consents: Consents
     terms: TermsAcceptances
     sessions: Sessions
+    applications: Applications
     outbox: Outbox
     mail: MailRoom
     notices: Notices

@@ -70,7 +70,54 @@ _SESSIONS = account(
     zone="Central European Time",
 )
 
+_OWN_DATA = {"title": "Your account", "audience": None, "scopes": [("openid", "Recognise you when you come back")]}
+_ORDERS = {
+    "title": "Orders",
+    "audience": "orders.example.com",
+    "scopes": [("orders:read", "See your orders"), ("orders:write", "Place and change orders for you")],
+}
+_APPLICATION = {
+    "client": {"name": "Meridian", "host": "app.meridian.example", "logo_uri": "/sample-logo.svg", "initial": "M"},
+    "groups": [_OWN_DATA, _ORDERS],
+    "claims": ["Full name", "Picture"],
+    "since": moment("January 9, 2026"),
+    "last_used": moment("Mar 14, 2026, 9:26:53 AM"),
+    "is_offline": True,
+    "was_allowed": True,
+    "remove_url": "/account/applications/1/remove",
+}
+_OWN_APPLICATION = {
+    **_APPLICATION,
+    "client": {
+        "name": "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft Portal",
+        "host": "portal.donaudampfschifffahrtselektrizitaetenhauptbetriebswerk.example",
+        "logo_uri": None,
+        "initial": "D",
+    },
+    "groups": [_OWN_DATA],
+    "claims": [],
+    "last_used": None,
+    "is_offline": False,
+    "was_allowed": False,
+}
+_APPLICATIONS = account(
+    "account.applications", applications=[_APPLICATION, _OWN_APPLICATION], zone="Central European Time"
+)
+_REMOVE = account(
+    "account.applications",
+    application=_APPLICATION,
+    action="/account/applications/1/remove",
+    cancel_url="/account/applications",
+)
+
 ACCOUNT_VARIANTS = (
+    Variant("account-applications", "account/applications.html", _APPLICATIONS),
+    Variant("account-applications-none", "account/applications.html", {**_APPLICATIONS, "applications": []}),
+    Variant("account-applications-de", "account/applications.html", _APPLICATIONS, "de"),
+    Variant("account-applications-rtl", "account/applications.html", {**_APPLICATIONS, "person": RTL_USER}, "he"),
+    Variant("account-remove", "account/remove_application.html", _REMOVE),
+    Variant("account-remove-own", "account/remove_application.html", {**_REMOVE, "application": _OWN_APPLICATION}),
+    Variant("account-remove-rtl", "account/remove_application.html", _REMOVE, "he"),
     Variant("account-overview", "account/overview.html", _OVERVIEW),
     Variant("account-overview-long", "account/overview.html", {**_OVERVIEW, "person": LONG}),
     Variant("account-overview-notice", "account/overview.html", {**_OVERVIEW, "notice": notices.SENT_IN_VAIN}, "de"),

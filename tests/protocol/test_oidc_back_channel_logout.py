@@ -13,7 +13,7 @@ from sqlalchemy import delete, update
 
 from idp.core.clock import now
 from idp.core.errors import Invalid
-from idp.identity.sessions.sessions import LOGOUT_MESSAGE
+from idp.identity.sessions.participants import LOGOUT_MESSAGE
 from idp.storage.db import transaction
 from idp.storage.tables import OutboxMessage
 from tests.helpers.administrator import Administrator

@@ -24,6 +24,8 @@ DATA_PAGE = {
     "signin/reset_code.html": "recover-code", "signin/new_password.html": "new-password",
     "account/overview.html": "account-overview", "account/security.html": "account-security",
     "account/password.html": "account-password", "account/sessions.html": "account-sessions",
+    "account/applications.html": "account-applications",
+    "account/remove_application.html": "account-remove-application",
 }  # fmt: skip
 BUTTON_IDS = {
     "signin/login.html": {"login-submit"}, "signin/totp.html": {"mfa-submit"},
@@ -34,6 +36,7 @@ BUTTON_IDS = {
     "account/password.html": {"password-change"},
     "signin/register.html": {"register-submit"}, "signin/accept_terms.html": {"terms-submit"},
     "signin/verify_email.html": {"code-submit", "resend", "change-address"},
+    "account/remove_application.html": {"remove-application"},
 }  # fmt: skip
 UNWELCOME = re.compile(r"\b(please|sorry|oops|invalid|forbidden|illegal)\b|an error occurred", re.IGNORECASE)
 

@@ -24,7 +24,8 @@ from idp.engine.privacy.tombstones import Tombstones
 from idp.engine.privacy.vocabulary import Erasure, Person, PersonalTable
 from idp.identity.directory.departures import Departures
 from idp.identity.locks import lock_user
-from idp.identity.sessions.sessions import LOGOUT_MESSAGE, Sessions
+from idp.identity.sessions.participants import LOGOUT_MESSAGE
+from idp.identity.sessions.sessions import Sessions
 from idp.services.audit import AuditTrail
 from idp.storage.batches import delete_in_batches
 from idp.storage.db import transaction

@@ -125,8 +125,9 @@ class Families:
 
     def touch(self, family: Family) -> bool:
         """Extend the idle lifetime of a family whose refresh token is not rotated; False if it was revoked."""
+        instant = now()
         with transaction() as connection:
-            values = {"key": family.id, "idle": self._next_idle_expiry(family, now())}
+            values = {"key": family.id, "at": instant, "idle": self._next_idle_expiry(family, instant)}
             return connection.execute(_TOUCH, values).rowcount == 1
 
     def revoke(self, family_id: str, reason: str) -> bool:
@@ -164,10 +165,17 @@ _BY_CODE: Final = prepared(_FAMILY.where(_c.code_hash == bindparam("key")))
 _ROTATE: Final = prepared(
     update(_table)
     .where(_c.id == bindparam("key"), _c.generation == bindparam("from"), _c.revoked_at.is_(None))
-    .values(generation=bindparam("to"), rotated_at=bindparam("at"), idle_expires_at=bindparam("idle"))
+    .values(
+        generation=bindparam("to"),
+        rotated_at=bindparam("at"),
+        last_used_at=bindparam("at"),
+        idle_expires_at=bindparam("idle"),
+    )
 )
 _TOUCH: Final = prepared(
-    update(_table).where(_c.id == bindparam("key"), _c.revoked_at.is_(None)).values(idle_expires_at=bindparam("idle"))
+    update(_table)
+    .where(_c.id == bindparam("key"), _c.revoked_at.is_(None))
+    .values(last_used_at=bindparam("at"), idle_expires_at=bindparam("idle"))
 )
 
 

@@ -4,12 +4,12 @@ The cookie's value is 256 random bits and is stored hashed; the session's `id` i
 ended session never comes back: every change is conditional on its not having ended.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, or_, update
 
 from idp.core.clock import now
 from idp.core.crypto import sha256_hex
@@ -20,6 +20,12 @@ from idp.core.settings import Settings
 from idp.identity.families import revoke_families
 from idp.identity.locks import credential_version, lock_user
 from idp.identity.sessions import rows
+from idp.identity.sessions.participants import (
+    dismiss_participant,
+    last_sign_ins,
+    participants_of,
+    tell_participants,
+)
 from idp.identity.sessions.rows import Session, session_of
 from idp.services.audit import AuditTrail
 from idp.services.outbox import Outbox
@@ -31,8 +37,6 @@ SEEN_INTERVAL: Final = timedelta(minutes=1)
 """How often, at most, the use of a session is written down."""
 LONGEST_USER_AGENT: Final = 512
 LONGEST_COOKIE: Final = 128
-LOGOUT_MESSAGE: Final = "backchannel_logout"
-"""Kind of the message that tells a client of the end of a session: `sid` and `sub`."""
 
 _BY_THE_USER: Final = frozenset({"logout", "switched_account"})
 
@@ -192,10 +196,18 @@ class Sessions:
 
     def participants(self, session_id: str) -> Sequence[str]:
         """The clients that the session has signed its user in to, the latest first, whether it has ended or not."""
-        told = rows.PARTICIPANTS.c
-        query = select(told.client_id).where(told.session_id == session_id).order_by(told.joined_at.desc())
         with reading() as connection:
-            return list(connection.execute(query).scalars())
+            return participants_of(connection, session_id)
+
+    def last_sign_ins(self, user_id: str) -> Mapping[str, datetime]:
+        """When each client last signed the user in, as far as their sessions are still kept."""
+        with reading() as connection:
+            return last_sign_ins(connection, user_id)
+
+    def dismiss(self, user_id: str, client_id: str) -> int:
+        """Take a client out of the user's sessions, which go on, and tell it; returns out of how many."""
+        with transaction() as connection:
+            return dismiss_participant(connection, self._outbox, user_id, client_id)
 
     def end(self, session_id: str, reason: str, *, actor: str | None = None) -> bool:
         """End one session and revoke its tokens, save those granted offline access.
@@ -210,7 +222,7 @@ class Sessions:
             )
             for one_id, user_id in ended:
                 self._record_end(one_id, user_id, reason, families, actor)
-            self._tell_participants(connection, [one_id for one_id, _ in ended])
+            tell_participants(connection, self._outbox, [one_id for one_id, _ in ended])
             return bool(ended)
 
     def end_all(
@@ -236,7 +248,7 @@ class Sessions:
             )
             for one_id, _ in ended:
                 self._record_end(one_id, user_id, reason, families, actor)
-            self._tell_participants(connection, [one_id for one_id, _ in ended])
+            tell_participants(connection, self._outbox, [one_id for one_id, _ in ended])
             if families and not ended:
                 self._audit.record(
                     Event.TOKEN_REVOKED, actor=actor or "system", user_id=user_id, reason=reason, families=families
@@ -290,19 +302,6 @@ class Sessions:
             .returning(SessionRow.id, SessionRow.user_id)
         )
         return connection.execute(statement).all()
-
-    def _tell_participants(self, connection: Connection, session_ids: Sequence[str]) -> None:
-        """Logout tokens go out with the end of the session, or not at all (OpenID Connect Back-Channel Logout §2)."""
-        if not session_ids:
-            return
-        told = rows.PARTICIPANTS.c
-        query = select(told.session_id, told.client_id, told.subject).where(
-            told.session_id.in_(session_ids), told.has_back_channel
-        )
-        found = connection.execute(query).all()
-        self._outbox.put(
-            LOGOUT_MESSAGE, [(row.client_id, {"sid": row.session_id, "sub": row.subject}) for row in found]
-        )
 
     def _record_end(self, session_id: str, user_id: str, reason: str, families: int, actor: str | None) -> None:
         if reason in _BY_THE_USER:

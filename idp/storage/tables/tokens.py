@@ -40,6 +40,8 @@ class TokenFamily(Base):
     generation: Mapped[int] = mapped_column(Integer, default=0)
     """Number of the current refresh token; 0 before the first is issued."""
     rotated_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    """When a refresh token of it was last used; None if none was, or by a version that did not note it."""
     idle_expires_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
     revoked_at: Mapped[datetime | None]
