@@ -12,6 +12,7 @@ from idp.engine.interaction import (
     FirstFactor,
     Progress,
     Recovery,
+    Registration,
     Requirements,
     SessionFacts,
     Step,
@@ -56,6 +57,7 @@ def _with(session: SessionFacts | None, **facts: bool) -> Facts:
 def cases() -> Iterator[Case]:
     """The situations worth telling, the simplest first."""
     yield from _plain()
+    yield from _registration()
     yield from _prompts()
     yield from _freshness()
     yield from _levels()
@@ -74,6 +76,25 @@ def _plain() -> Iterator[Case]:
     yield Case(_NOTHING, _SIGNED_IN, _asks(), _with(ALICE))
     yield Case(_NOTHING, "signed in; the client needs no consent", _asks(), no_consent)
     yield Case(_NOTHING, "signed in by password; codes were enrolled since", _asks(), _with(ALICE, totp_enrolled=True))
+
+
+def _registration() -> Iterator[Case]:
+    asks, unknown = _asks("create"), _with(None, sign_up_open=True)
+    signed_in = _with(ALICE, sign_up_open=True)
+    typed = Registration("ann@example.com", proof_id="p", details={"password": "…"})
+    proven = Registration("ann@example.com", is_proven=True)
+    registered = Progress(authenticated_session_id="session", registration=typed)
+    yield Case("`prompt=create`", "nobody is signed in", asks, unknown)
+    yield Case("`prompt=create`", "signed in before", asks, signed_in)
+    yield Case("`prompt=create`", "the form was sent; a code was mailed", asks, unknown, Progress(registration=typed))
+    yield Case("`prompt=create`", "would rather sign in", asks, unknown, Progress(is_registering=False))
+    yield Case("`prompt=create`", "the code was right", asks, signed_in, registered)
+    yield Case(_NOTHING, "would rather register", _asks(), unknown, Progress(is_registering=True))
+    yield Case(_NOTHING, "the same, where not everybody may", _asks(), _with(None), Progress(is_registering=True))
+    yield Case(_NOTHING, "followed an invitation", _asks(), _with(None), Progress(registration=proven))
+    yield Case(
+        _NOTHING, "signed in; the terms have changed", _asks(), _with(ALICE, terms_due=True, consent_needed=True)
+    )
 
 
 def _prompts() -> Iterator[Case]:

@@ -14,11 +14,19 @@ PASSWORD = "plum-tractor-velvet-anchor"
 _CODE = re.compile(r"^ +(\d{6})$", re.M)
 
 
-def mails_to(server: Server, address: str) -> list[dict[str, Any]]:
+def mails_to(issuer: str, address: str) -> list[dict[str, Any]]:
     """What the development mailbox holds for an address, the newest first."""
-    answer = httpx.get(f"{server.issuer}/dev/mail", params={"to": address}, headers={"Accept": "application/json"})
+    answer = httpx.get(f"{issuer}/dev/mail", params={"to": address}, headers={"Accept": "application/json"})
     found: list[dict[str, Any]] = answer.raise_for_status().json()
     return found
+
+
+def code_in(mail: dict[str, Any]) -> str:
+    """The six digits of a mail."""
+    found = _CODE.search(mail["text"])
+    if found is None:
+        raise LookupError(f"no code in {mail}")
+    return found[1]
 
 
 def link_in(mail: dict[str, Any], kind: str) -> str:
@@ -45,14 +53,11 @@ class Newcomer:
 
     def mails(self) -> list[dict[str, Any]]:
         """Their mail, the newest first."""
-        return mails_to(self.server, self.address)
+        return mails_to(self.server.issuer, self.address)
 
     def code(self) -> str:
         """The code in their newest mail."""
-        found = _CODE.search(self.mails()[0]["text"])
-        if found is None:
-            raise LookupError(f"no code in {self.mails()[0]}")
-        return found[1]
+        return code_in(self.mails()[0])
 
     def wrong_code(self) -> str:
         """Six digits that are not the code."""

@@ -444,6 +444,11 @@ def test_au6_where_registration_is_closed_there_is_no_way_in(policy: str, reques
     assert browser.page(start + "/register").data_page == "login"
 
 
+def test_the_refusal_names_create(closed: Server) -> None:
+    callback = Browser(closed.issuer).callback(closed.create_client().authorization_request(prompt="create").url)
+    assert "'create'" in callback["error_description"]
+
+
 def test_nobody_is_invited_where_registration_is_closed(closed: Server) -> None:
     assert "closed" in closed.run("user", "invite", "ann@example.org").stderr
 

@@ -20,7 +20,8 @@ def check(draft: Draft) -> None:
     """
     values = draft.prompts_sent
     if unsupported := values.difference(supported(draft.provider.settings)):
-        raise InvalidRequest("prompt has a value that is not supported", detail=f"received {min(unsupported)[:40]!r}")
+        named = "the value 'create'" if "create" in unsupported else "a value"
+        raise InvalidRequest(f"prompt has {named} that is not supported", detail=f"received {min(unsupported)[:40]!r}")
     if "none" in values and len(values) > 1:
         raise InvalidRequest("prompt=none cannot be combined with other values")
     draft.prompts = frozenset(values)

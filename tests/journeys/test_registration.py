@@ -1,0 +1,96 @@
+"""Registration in a real Chromium: sent by an application, back into it; with scripts and without, in two languages."""
+
+import secrets
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.helpers.newcomer import PASSWORD, code_in, link_in, mails_to
+from tests.journeys.accessibility import overflow
+from tests.journeys.conftest import OpenWindow
+from tests.journeys.demo import Demo
+from tests.journeys.test_main_job import PHONE, claims_in, expect_page
+
+pytestmark = pytest.mark.browser
+
+WAYS = [
+    ("en-GB", True, "Create your account"),
+    ("de-DE", False, "Konto anlegen"),
+    ("en-GB", False, "Create your account"),
+]
+
+
+def new_address() -> str:
+    return f"{secrets.token_hex(5)}@example.org"
+
+
+def send_form(page: Page, address: str) -> None:
+    """Fill in what the registration page asks for."""
+    page.locator("#email").fill(address)
+    page.locator("#name").fill("Zoë 東京 Müller")
+    page.locator("#new_password").fill(PASSWORD)
+    page.locator("#register-submit").click()
+
+
+@pytest.mark.parametrize(("locale", "scripts", "heading"), WAYS)
+def test_from_an_application_and_back_into_it(
+    demo: Demo, open_window: OpenWindow, locale: str, scripts: bool, heading: str
+) -> None:
+    window = open_window(locale=locale, java_script_enabled=scripts, viewport={"width": 1280, "height": 800})
+    address = new_address()
+    window.goto(f"{demo.relying_party}/login?prompt=create")
+    expect_page(window, "register", accessible=scripts)
+    expect(window.locator("h1")).to_have_text(heading)
+    window.locator("#register-submit").click()
+    expect_page(window, "register", accessible=scripts)
+    expect(window.locator("#error-summary")).to_be_visible()
+    send_form(window, address)
+
+    expect_page(window, "verify-email", accessible=scripts)
+    expect(window.locator("main")).to_contain_text(address)
+    (mail,) = mails_to(demo.issuer, address)
+    window.locator("#code").fill(code_in(mail))
+    window.locator("#code-submit").click()
+
+    expect_page(window, "consent", accessible=scripts)
+    window.locator("#consent-allow").click()
+    expect_page(window, "rp-signed-in", accessible=False)
+    claims = claims_in(window, "userinfo")
+    assert claims["email"] == address
+    assert claims["email_verified"] is True
+    assert claims["name"] == "Zoë 東京 Müller"
+
+
+def test_the_password_can_be_shown_while_it_is_typed(demo: Demo, window: Page) -> None:
+    window.goto(f"{demo.issuer}/register")
+    window.locator("#new_password").fill(PASSWORD)
+    window.locator("[data-reveal=new_password]").click()
+    assert window.locator("#new_password").get_attribute("type") == "text"
+
+
+def test_the_mail_is_read_in_the_mailbox_and_its_link_followed_on_a_phone(demo: Demo, open_window: OpenWindow) -> None:
+    desk, phone, address = open_window(), open_window(**PHONE), new_address()
+    desk.goto(f"{demo.issuer}/register")
+    send_form(desk, address)
+    expect_page(desk, "verify-email")
+
+    phone.goto(f"{demo.issuer}/dev/mail?to={address}")
+    expect_page(phone, "mailbox")
+    phone.locator("main a", has_text="is your code").click()
+    expect_page(phone, "mail")
+    inside = phone.frame_locator("iframe")
+    expect(inside.locator(".code")).to_have_text(code_in(mails_to(demo.issuer, address)[0]))
+    inside.locator("a.button").click()
+
+    expect_page(phone, "mailed-link")
+    assert overflow(phone) == 0
+    phone.locator("#registration-submit").click()
+    expect_page(phone, "register")
+    # What was typed at the desk is not here: somebody else may have typed it.
+    expect(phone.locator("#name")).to_have_value("")
+    expect(phone.locator("#email")).to_have_value(address)
+    phone.locator("#new_password").fill("another-password-for-the-phone")
+    phone.locator("#register-submit").click()
+    expect_page(phone, "home")
+    phone.goto(link_in(mails_to(demo.issuer, address)[0], "registration"))
+    expect(phone.locator("main")).to_have_attribute("data-page", "error")
