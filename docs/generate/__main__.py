@@ -10,6 +10,7 @@ from docs.generate.endpoints import endpoints_page
 from docs.generate.errors import errors_page
 from docs.generate.events import events_page
 from docs.generate.markdown import replace_block
+from docs.generate.metrics import metrics_page
 from docs.generate.pipeline import checks_table
 from docs.generate.policy import decision_table
 from docs.generate.privacy import export_page, export_schema, record_page
@@ -23,6 +24,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/settings.md": settings_page,
     "reference/cli.md": cli_page,
     "reference/audit-events.md": events_page,
+    "reference/metrics.md": metrics_page,
     "reference/http-endpoints.md": endpoints_page,
     "reference/error-codes.md": errors_page,
     "reference/client-metadata.md": clients_page,

@@ -10,7 +10,8 @@ from idp.storage.tables import AuditEvent
 _INTRODUCTION = """
 Every security decision writes one row into the table `audit_events`, in the same transaction as the decision: either
 both are stored or neither. Names are permanent, so alerts and exports may match on them. `idp audit tail` prints the
-trail (`--event`, `--user`, `--follow`, `--json`).
+trail (`--event`, `--user`, `--client`, `--since`, `--until`, `--follow`, `--json`). A moment later each event has its
+place in a [chain that shows whether anything was changed](../how-to/prove-the-audit-trail.md).
 
 Secrets never enter the trail. A detail that is named like one (`password`, `code`, `refresh_token` …) is refused by the
 code that writes the row.

@@ -3,14 +3,19 @@
 import os
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import httpx
 import jwt
 import pytest
 
+from idp.storage.db import transaction
 from tests.architecture.markdown import ROOT, blocks, commands, program_on
+from tests.conftest import StartServer
+from tests.helpers.backends import SQLITE
 from tests.helpers.browser import Person
 from tests.helpers.needs import need
 from tests.helpers.server import CACHE_SECONDS, ORDERS_API, Server
@@ -143,3 +148,43 @@ def test_registering_an_api_as_the_guide_says(server: Server) -> None:
     answer = client.client_credentials("stock:read", resource="https://stock.example.com").json()
     assert answer["expires_in"] == 120
     assert client.verify_access_token(answer["access_token"], "https://stock.example.com")["scope"] == "stock:read"
+
+
+@pytest.mark.parametrize("backend_name", [SQLITE], indirect=True)
+def test_the_program_that_verifies_an_exported_trail(start_server: StartServer, tmp_path: Path) -> None:
+    """It knows nothing of the product, and finds what was done to the export."""
+    server = start_server()
+    person = server.create_user(name="Zoë Ωmega")
+    erased = server.create_user()
+    client = server.create_client()
+    for somebody in (person, erased):
+        client.tokens(server.browser(), somebody, "openid")
+    first = server.run("audit", "heads", "--sign").stdout
+    with server.administrator.provider() as provider, transaction():
+        assert provider.audit.pseudonymise(erased.id) > 0
+    heads = server.run("audit", "heads", "--sign").stdout
+    assert heads.startswith(first)
+    trail = server.run("audit", "export").stdout
+    program, files = (
+        tmp_path / "verify_audit.py",
+        [tmp_path / name for name in ("audit.jsonl", "heads.jws", "jwks.json")],
+    )
+    program.write_text(program_on("docs/how-to/prove-the-audit-trail.md", "verify-audit"))
+    files[1].write_text(heads)
+    files[2].write_text(httpx.get(f"{server.issuer}/oauth2/jwks").text)
+
+    def verdict(content: str) -> str:
+        files[0].write_text(content)
+        done = subprocess.run(
+            [sys.executable, program, *files], capture_output=True, text=True, check=False, timeout=60
+        )  # fmt: skip
+        assert "Traceback" not in done.stderr, done.stderr
+        return done.stdout + done.stderr
+
+    lines = trail.splitlines(keepends=True)
+    assert verdict(trail) == f"{len(lines)} events, as signed 2 times\n"
+    assert "origin was altered" in verdict(trail.replace(f'"actor": "user:{person.id}"', '"actor": "user:x"', 1))
+    assert "subject was altered" in verdict(trail.replace(f'"user_id": "{person.id}"', '"user_id": "x"', 1))
+    assert "event was altered" in verdict(trail.replace(f'"client_id": "{client.client_id}"', '"client_id": "x"', 1))
+    assert "is missing" in verdict("".join(lines[:2] + lines[3:]))
+    assert "not what was signed" in verdict("".join(lines[:-1]))

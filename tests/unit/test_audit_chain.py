@@ -236,6 +236,14 @@ def test_seals_behind_the_end_are_noticed_and_stop_the_sealing(archive: Archive)
         archive.audit.seal()
 
 
+def test_an_event_is_sealed_once_whoever_takes_its_mark_off(archive: Archive) -> None:
+    archive.fill(3)
+    tamper("UPDATE audit_events SET sealed_at = NULL WHERE id = :id", id=event_id(2))
+    with pytest.raises(BrokenChain, match="audit verify"):
+        archive.audit.seal()
+    assert archive.problems() == [(2, "altered")]
+
+
 def test_an_event_that_cannot_be_read_stops_the_sealing_in_words(archive: Archive) -> None:
     if not is_sqlite():
         pytest.skip("PostgreSQL keeps rubbish out")

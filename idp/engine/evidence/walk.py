@@ -4,7 +4,7 @@ import hmac
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import RowMapping, select
+from sqlalchemy import RowMapping, Select, select
 
 from idp.core.events import Event
 from idp.engine.evidence.report import Problem, StreamReport
@@ -129,15 +129,13 @@ def rows_of(stream: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _page(stream: str, after: int | None, size: int) -> list[Mapping[str, Any]]:
+    # First which, then what: a database that has no statistics yet would put all seals and all events together.
+    which = _seals(stream, after, size).subquery()
     query = (
-        select(*_SEAL, *events.c)
-        .outerjoin_from(seals, events, events.c.id == seals.c.event_id)
-        .where(seals.c.stream == stream)
-        .order_by(seals.c.sequence)
-        .limit(size)
+        select(*which.c, *events.c)
+        .outerjoin_from(which, events, events.c.id == which.c.seal_event_id)
+        .order_by(which.c.seal_sequence)
     )
-    if after is not None:
-        query = query.where(seals.c.sequence > after)
     try:
         with reading() as connection:
             return [{str(name): value for name, value in row.items()} for row in connection.execute(query).mappings()]
@@ -146,13 +144,15 @@ def _page(stream: str, after: int | None, size: int) -> list[Mapping[str, Any]]:
         return _one_by_one(stream, after, size)
 
 
-def _one_by_one(stream: str, after: int | None, size: int) -> list[Mapping[str, Any]]:
+def _seals(stream: str, after: int | None, size: int) -> Select[Any]:
     query = select(*_SEAL).where(seals.c.stream == stream).order_by(seals.c.sequence).limit(size)
-    if after is not None:
-        query = query.where(seals.c.sequence > after)
+    return query if after is None else query.where(seals.c.sequence > after)
+
+
+def _one_by_one(stream: str, after: int | None, size: int) -> list[Mapping[str, Any]]:
     found: list[Mapping[str, Any]] = []
     with reading() as connection:
-        for seal in connection.execute(query).mappings().all():
+        for seal in connection.execute(_seals(stream, after, size)).mappings().all():
             one = select(*events.c).where(events.c.id == seal["seal_event_id"])
             event: Mapping[str, Any] | None
             try:

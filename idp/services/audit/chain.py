@@ -21,6 +21,7 @@ GENESIS = bytes(32)
 SALT_BYTES = 16
 USER_PREFIX = "user:"
 
+_spell = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 _SUBJECT = ("user_id", "session_id", "details")
 _ORIGIN = ("actor", "ip_address", "user_agent", "request_id")
 _CLEAR = ("id", "event", "client_id")
@@ -77,6 +78,5 @@ def _part(event: Mapping[str, Any], names: tuple[str, ...], salt: bytes | None) 
 
 
 def _hash(value: Mapping[str, Any]) -> bytes:
-    spelled = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     # Half a surrogate is never recorded; whoever writes one into the database is to be found out, not to be crashed on.
-    return sha256(spelled.encode("utf-8", "surrogatepass")).digest()
+    return sha256(_spell(value).encode("utf-8", "surrogatepass")).digest()
