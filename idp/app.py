@@ -11,6 +11,8 @@ from idp.core.secrets import load_sealer, load_secret_ring
 from idp.core.settings import Settings, load_settings
 from idp.engine.applications import Applications
 from idp.engine.demo_accounts import refuse_demo_accounts
+from idp.engine.email_change import EmailChange
+from idp.engine.email_change import Rooms as EmailChangeRooms
 from idp.engine.evidence import Evidence
 from idp.engine.interaction import Interactions
 from idp.engine.lifecycle import Lifecycle
@@ -210,6 +212,7 @@ def build_provider(settings: Settings) -> Provider:
         sign_up=SignUp(settings, Rooms(users, passwords, proofs, terms, roles, mail, throttle, audit)),
         interactions=Interactions(store, pending, settings.lifetimes),
         tokens=_tokens(settings, secrets, keyset, resource_servers, store, durable, encryption),
+        email_change=EmailChange(settings, EmailChangeRooms(users, passwords, proofs, sessions, throttle, mail, audit)),
         lockout=Lockout(settings, throttle, proofs, mail, audit),
         lifecycle=Lifecycle(users, departures, passwords, sessions, throttle, eraser),
         leaving=Leaving(settings, users, departures, sessions, notices, proofs),

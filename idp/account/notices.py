@@ -44,6 +44,7 @@ PASSWORD_CHANGED_HERE_ONLY = Notice(
 )
 SIGNED_OUT_ONE = Notice("signed-out-one", lazy_gettext("That browser is signed out."))
 SIGNED_OUT_ELSEWHERE = Notice("signed-out-elsewhere", lazy_gettext("You are signed out everywhere else."))
+EMAIL_CHANGED = Notice("email-changed", lazy_gettext("Your email address was changed."))
 PROFILE_SAVED = Notice("profile-saved", lazy_gettext("Your profile was saved."))
 PICTURE_SAVED = Notice("picture-saved", lazy_gettext("Your picture was saved."))
 PICTURE_REMOVED = Notice("picture-removed", lazy_gettext("Your picture was removed."))
@@ -60,6 +61,7 @@ _ALL = (
     PASSWORD_CHANGED_HERE_ONLY,
     SIGNED_OUT_ONE,
     SIGNED_OUT_ELSEWHERE,
+    EMAIL_CHANGED,
     PROFILE_SAVED,
     PICTURE_SAVED,
     PICTURE_REMOVED,

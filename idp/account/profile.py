@@ -52,6 +52,7 @@ def _links() -> dict[str, str]:
     is_editable = current_provider().settings.profile.is_editable
     targets = {
         "details": ("account.profile_details", any(is_editable(name) for name in DETAILS)),
+        "email": ("account.email_change", is_editable("email")),
         "picture": ("account.profile_picture", is_editable("picture")),
         "phone_number": ("account.profile_phone", is_editable("phone_number")),
         "address": ("account.profile_address", is_editable("address")),

@@ -3,6 +3,7 @@
 from flask import Blueprint
 
 from idp.account.applications import applications, remove_application
+from idp.account.email_change import email_change, email_change_code, email_change_link
 from idp.account.overview import overview
 from idp.account.password import password
 from idp.account.preferences import preferences
@@ -33,4 +34,7 @@ blueprint.add_url_rule("/profile/picture", "profile_picture", profile_picture, m
 blueprint.add_url_rule("/profile/picture/remove", "remove_picture", remove_picture, methods=_POST)
 blueprint.add_url_rule("/profile/phone", "profile_phone", profile_phone, methods=_FORM)
 blueprint.add_url_rule("/profile/address", "profile_address", profile_address, methods=_FORM)
+blueprint.add_url_rule("/profile/email", "email_change", email_change, methods=_FORM)
+blueprint.add_url_rule("/profile/email/link", "email_change_link", email_change_link, methods=_FORM)
+blueprint.add_url_rule("/profile/email/<attempt>", "email_change_code", email_change_code, methods=_FORM)
 blueprint.add_url_rule("/preferences", "preferences", preferences, methods=_FORM)

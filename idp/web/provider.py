@@ -9,6 +9,7 @@ from idp.core.crypto import Sealer, SecretRing
 from idp.core.fetch import Fetcher
 from idp.core.settings import Settings
 from idp.engine.applications import Applications
+from idp.engine.email_change import EmailChange
 from idp.engine.evidence import Evidence
 from idp.engine.interaction import Interactions
 from idp.engine.lifecycle import Lifecycle
@@ -94,6 +95,7 @@ class Provider:
     interactions: Interactions
     tokens: Tokens
     lifecycle: Lifecycle
+    email_change: EmailChange
     lockout: Lockout
     leaving: Leaving
     exports: Exports

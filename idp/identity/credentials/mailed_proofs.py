@@ -168,6 +168,13 @@ class MailedProofs:
         with transaction() as connection:
             connection.execute(delete(_table).where(_c.purpose == purpose.value, _c.subject == subject))
 
+    def withdraw_all(self, user_id: str, *purposes: Purpose, newer_than: Proof | None = None) -> None:
+        """What was mailed to, or for, this user for these purposes works no more; older than a proof, it stays."""
+        newer = () if newer_than is None else (_c.id > newer_than.id,)
+        wanted = _c.purpose.in_([purpose.value for purpose in purposes])
+        with transaction() as connection:
+            connection.execute(delete(_table).where(_c.user_id == user_id, wanted, *newer))
+
     def purge(self) -> int:
         """Delete proofs that are over, in small transactions; returns how many."""
         return delete_in_batches(_table, _c.expires_at <= now())

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from idp.core.clock import now
 from idp.core.crypto import SecretRing
@@ -139,6 +139,21 @@ class Passwords:
                 replaced=replaced is not None,
                 breach_check=prepared.breach_check,
             )
+
+    def discard(self, user_id: str, *, actor: str = "operator") -> bool:
+        """Let the user's password open nothing any more; False if there was none. The next one must not be the same."""
+        own = PasswordCredential.user_id == user_id
+        gone = delete(PasswordCredential).where(own).returning(_c.hash, _c.pepper_id)
+        with transaction() as connection:
+            if lock_user(connection, user_id) is None:
+                raise NotFound("there is no such user")
+            row = connection.execute(gone.execution_options(synchronize_session=False)).first()
+            if row is None:
+                return False
+            former = StoredHash(row.hash, row.pepper_id)
+            remember(connection, user_id, former, now(), max(0, self._settings.history - 1))
+            self._audit.record(Event.PASSWORD_DISCARDED, actor=actor, user_id=user_id)
+        return True
 
     def adopt(self, user_id: str, legacy: LegacyHash, *, actor: str = "operator") -> bool:
         """Let the user go on with the password they have in another system. Raises NotFound.
