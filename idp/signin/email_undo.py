@@ -4,8 +4,12 @@ from flask import redirect, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext
 
+from idp.engine.interaction import Progress, Requirements
+from idp.engine.password_reset import ProvenOwner
 from idp.identity.credentials.mailed_proofs import Proof, Purpose
+from idp.signin.dispatcher import begin
 from idp.signin.mailed_link import mailed_link
+from idp.signin.reset_code import proven
 from idp.web.pages import render_page
 from idp.web.provider import current_provider
 
@@ -21,12 +25,19 @@ from idp.web.provider import current_provider
     another=("signin.start", lazy_gettext("Sign in")),
 )
 def email_undo(proof: Proof) -> ResponseReturnValue:
-    """GET and POST /link/email_undo."""
-    if not current_provider().email_change.undo(proof):
+    """GET and POST /link/email_undo: the former address counts again, and a new password is chosen at once."""
+    if proof.user_id is None or not current_provider().email_change.undo(proof):
         return redirect(url_for("signin.email_disputed"), 303)
-    return redirect(url_for("signin.recover"), 303)
+    # There is no password left; whoever reads mail at the address has just shown that they do.
+    owner = ProvenOwner(proof.user_id, proof.address, None, proof.id)
+    return begin(
+        Requirements(),
+        resume_path=url_for("web.home"),
+        restart_path=url_for("signin.recover"),
+        progress=Progress(recovery=proven(owner, owner.address)),
+    )
 
 
 def email_disputed() -> ResponseReturnValue:
-    """GET /address-taken: the former address belongs to another account by now; everything is shut."""
+    """GET /address-taken: the former address belongs to another account by now, and everything is shut."""
     return render_page("signin/email_disputed.html")

@@ -7,6 +7,7 @@ from idp.identity.credentials.mailed_proofs import Purpose
 from idp.signin.accept_terms import accept_terms
 from idp.signin.consent import consent
 from idp.signin.dispatcher import Gone, gone, hub, start
+from idp.signin.email_undo import email_disputed, email_undo
 from idp.signin.forgot_password import forgot_password, forgotten, recover, remembered
 from idp.signin.leave import another_account, cancel, restart
 from idp.signin.login import login
@@ -50,5 +51,7 @@ blueprint.add_url_rule("/recover", "recover", recover)
 blueprint.add_url_rule(link_path(Purpose.PASSWORD_RESET), "reset_link", reset_link, methods=_FORM)
 blueprint.add_url_rule(link_path(Purpose.UNLOCK), "unlock", unlock, methods=_FORM)
 blueprint.add_url_rule("/unlocked", "unlocked", unlocked)
+blueprint.add_url_rule(link_path(Purpose.EMAIL_UNDO), "email_undo", email_undo, methods=_FORM)
+blueprint.add_url_rule("/address-taken", "email_disputed", email_disputed)
 blueprint.add_url_rule("/signin/<interaction_id>/new-account", "new_account", new_account)
 blueprint.add_url_rule("/signin/<interaction_id>/existing-account", "existing_account", existing_account)

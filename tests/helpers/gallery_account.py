@@ -5,7 +5,7 @@ from typing import Any
 from idp.account import notices
 from idp.account.pages import OVERVIEW, SECTIONS
 from idp.web import texts
-from tests.helpers.gallery_profile import profile_variants
+from tests.helpers.gallery_profile import email_variants, profile_variants
 from tests.helpers.gallery_variant import ALICE, LONG, RTL_USER, Variant
 
 _SECTIONS = [
@@ -150,4 +150,5 @@ ACCOUNT_VARIANTS = (
     ),
     Variant("account-sessions-rtl", "account/sessions.html", {**_SESSIONS, "person": RTL_USER}, "he"),
     *profile_variants(account),
+    *email_variants(account),
 )

@@ -138,3 +138,22 @@ def profile_variants(account: Any) -> tuple[Variant, ...]:
 
 def _field(name: str, value: str) -> dict[str, Any]:
     return {"label": field_label(name), "value": value, "autocomplete": None}
+
+
+def email_variants(account: Any) -> tuple[Variant, ...]:
+    """Another e-mail address, and what becomes of the account when the former one takes it back."""
+    common = {"back": "/account/profile", "again_url": "/again", "action": "/here"}
+    form = account(PROFILE.endpoint, typed="", present=ALICE["email"], **common)
+    link = account(PROFILE.endpoint, address=LONG["email"], token="sample", **common)
+    same = [{"field": "email", "message": "This is your address already"}]
+    wrong = [{"field": "code", "message": "The code is incorrect. Look for it in the newest mail."}]
+    code = account(PROFILE.endpoint, **common)
+    return (
+        Variant("account-email-change", "account/email_change.html", form),
+        Variant("account-email-change-failed", "account/email_change.html", {**form, "errors": same}, "de"),
+        Variant("account-email-change-code", "account/email_change_code.html", code),
+        Variant("account-email-change-code-failed", "account/email_change_code.html", {**code, "errors": wrong}, "de"),
+        Variant("account-email-change-link", "account/email_change_link.html", link),
+        Variant("account-email-change-link-over", "account/email_change_link.html", {**link, "address": None}),
+        Variant("email-disputed", "signin/email_disputed.html", {}),
+    )
