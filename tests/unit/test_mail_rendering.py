@@ -28,6 +28,7 @@ VALUES: dict[str, Any] = {
     "device": "Firefox on Linux",
     "ip_address": "2001:db8::1",
     "application": "Shop",
+    "new_address": "a••• @example.net",
 }
 TEMPLATES = sorted(path.stem for path in (resource_dir("templates") / "mail").glob("*.jinja"))
 

@@ -46,6 +46,17 @@ def validated_claims(claims: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
+def settle_phone(values: dict[str, Any], said: Mapping[str, Any], number: str | None) -> None:
+    """Fit what was `said` of a phone number, checked as `values`, to the `number` that the person has so far.
+
+    The same number again is no new one, and stays verified. Raises Invalid if there is none to be verified.
+    """
+    if values.get("phone_number_verified") and not values.get("phone_number", number):
+        raise Invalid("there is no phone number to be verified", "phone_number_verified")
+    if values.get("phone_number") == number and "phone_number_verified" not in said:
+        values.pop("phone_number_verified", None)
+
+
 def version_of(claims: Mapping[str, Any]) -> str:
     """The name of this state of some claims: the same for the same values, whatever else changes."""
     return hashlib.sha256(orjson.dumps(claims, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -12,7 +12,7 @@ from idp.core.clock import now, timestamp
 from idp.core.errors import Conflict, Invalid, NotFound
 from idp.core.events import Event
 from idp.core.randomness import is_identifier, new_subject
-from idp.identity.directory.claims import CLAIM_NAMES, validated_claims, version_of
+from idp.identity.directory.claims import CLAIM_NAMES, settle_phone, validated_claims, version_of
 from idp.identity.directory.emails import EmailAddress, canonical_email, parse_email
 from idp.identity.locks import lock_user
 from idp.services.audit import AuditTrail
@@ -125,7 +125,7 @@ class Users:
         address = parse_email(email)
         values = validated_claims(claims)
         _check_status(status)
-        _check_phone(values, has_number=False)
+        settle_phone(values, claims, None)
         user_id, at = user_id or new_subject(), now()
         with transaction() as connection:
             self._ensure_free(connection, address)
@@ -171,17 +171,13 @@ class Users:
             return _load(connection, canonical, _BY_EMAIL)
 
     def update(self, user_id: str, *, actor: str = "operator", seen: str | None = None, **claims: Any) -> User:
-        """Change claims; None clears one. Raises NotFound or Invalid.
-
-        `seen` is the `User.version` of these claims on which the change rests: Conflict if they are others by now, and
-        not what they are to become.
+        """Change claims; None clears one. Raises NotFound or Invalid, and Conflict if the claims are neither what was
+        `seen` (`User.version`) nor what they are to become.
         """
         values = validated_claims(claims)
         with transaction() as connection:
             user = self._locked(connection, user_id)
-            _check_phone(values, has_number=user.phone_number is not None)
-            if values.get("phone_number") == user.phone_number and "phone_number_verified" not in claims:
-                values.pop("phone_number_verified", None)  # the same number again is no new one
+            settle_phone(values, claims, user.phone_number)
             changed = {name: value for name, value in values.items() if getattr(user, name) != value}
             if not changed:
                 return user
@@ -351,8 +347,3 @@ def _insert_email(connection: Connection, user_id: str, address: EmailAddress, v
 def _check_status(status: str) -> None:
     if status not in STATUSES:
         raise Invalid(f"a status is one of {', '.join(STATUSES)}", "status")
-
-
-def _check_phone(values: dict[str, Any], *, has_number: bool) -> None:
-    if values.get("phone_number_verified") and not values.get("phone_number", has_number):
-        raise Invalid("there is no phone number to be verified", "phone_number_verified")
