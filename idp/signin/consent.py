@@ -15,7 +15,7 @@ from idp.signin.dispatcher import Visit, page, visit_any
 from idp.storage.db import transaction
 from idp.web import texts
 from idp.web.csrf import check_csrf
-from idp.web.pages import PageError, render_page, user_view
+from idp.web.pages import PageError, client_view, render_page, user_view
 from idp.web.provider import current_provider
 from idp.web.scope_groups import scope_groups
 
@@ -49,9 +49,15 @@ def _allowed(visit: Visit, session: Session) -> ResponseReturnValue:
     ticked = set(request.form.getlist("scope"))
     scopes = tuple(scope for scope in required.scopes if scope in ticked or not _is_optional(scope))
     declined = tuple(scope for scope in required.scopes if scope not in scopes)
-    current_provider().consents.grant(
-        session.user_id, str(required.client_id), scopes, required.resources, required.claims, declined=declined
-    )
+    provider, client_id = current_provider(), str(required.client_id)
+    view = client_view(visit.client)
+    with transaction():
+        is_first = provider.consents.get(session.user_id, client_id) is None
+        provider.consents.grant(
+            session.user_id, client_id, scopes, required.resources, required.claims, declined=declined
+        )
+        if is_first and view is not None:
+            provider.notices.application_authorized(session.user_id, view.name)
     visit.save(consented_user_id=session.user_id)
     return visit.to_hub()
 
