@@ -28,6 +28,7 @@ from tests.helpers.relying_party import ASSERTION_TYPE, CALLBACK, PrivateKey, Re
 from tests.helpers.server import Server, clean_environment, fresh_secrets, running_server
 from tests.protocol.expectations import error_of, success_of, unverified
 from tests.security.attacks import guess, must_be_page
+from tests.security.canaries import Canaries, audit_of, files_of
 
 SERVICE: dict[str, Any] = {"grant_types": ["client_credentials"], "redirect_uris": [], "scope": "orders:read"}
 TOKENS = ("refresh_token", "access_token", "id_token")
@@ -45,21 +46,6 @@ def optimized_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve
     settings = {"PYTHONOPTIMIZE": "1", "IDP_LOG_LEVEL": "debug"}
     with fresh_backend(SQLITE, directory) as backend, running_server(backend, directory, **settings) as server:
         yield server
-
-
-class Canaries:
-    """Every secret that passes by, to be looked for where it must not be."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, str] = {}
-
-    def keep(self, **values: str | None) -> None:
-        """Remember secrets by what they are."""
-        self.values.update({name: value for name, value in values.items() if value})
-
-    def found_in(self, text: str) -> list[str]:
-        """Which of them a text gives away, wholly or by a good part."""
-        return [name for name, value in self.values.items() if value in text or value[-24:] in text]
 
 
 def _sign_in(browser: Browser, person: Person, party: RelyingParty, canaries: Canaries) -> dict[str, Any]:
@@ -126,16 +112,6 @@ def _misplace(server: Server, browser: Browser, party: RelyingParty, canaries: C
         browser.http.get(party.logout_url(id_token_hint=value[:-4]))
 
 
-def _audit_of(server: Server) -> str:
-    with server.administrator.provider() as provider:
-        return "\n".join(json.dumps(vars_of(record), default=str) for record in provider.audit.tail(2000))
-
-
-def vars_of(record: Any) -> dict[str, Any]:
-    """Every column of an audit record."""
-    return {name: getattr(record, name) for name in record.__slots__}
-
-
 def test_ky1_no_secret_is_written_down(optimized_server: Server) -> None:
     server, canaries = optimized_server, Canaries()
     browser, person = server.browser(), server.create_user(password="a canary sang once twice", totp=True)
@@ -168,11 +144,11 @@ def test_ky1_no_secret_is_written_down(optimized_server: Server) -> None:
     log = server.log.read_text()
     assert log.count("path=/oauth2/token") > 10, "the log says all it can"
     assert canaries.found_in(log) == []
-    audit = _audit_of(server)
+    audit = audit_of(server)
     assert audit.count('"token:issued"') >= 2
     assert canaries.found_in(audit) == []
     # Nor does whoever copies the database get to be anybody: what opens a door is kept as a hash or sealed.
-    database = b"".join(path.read_bytes() for path in server.directory.glob("idp.db*")).decode("latin-1")
+    database = files_of(server)
     assert person.email in database
     assert canaries.found_in(database) == []
 
