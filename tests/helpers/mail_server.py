@@ -63,6 +63,7 @@ class MailServer:
     attempts: list[str] = field(default_factory=list)
     """The recipients that were named, message or not."""
     on_recipient: Callable[[str], Answer] = lambda address: None
+    """Runs in a thread, and may take its time."""
     on_data: Callable[[Delivery], Answer] = lambda delivery: None
     """Runs in a thread, and may take its time."""
     drop_after_data: int = 0
@@ -95,7 +96,7 @@ class MailServer:
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         self.attempts.append(address)
-        if refusal := self.on_recipient(address):
+        if refusal := await asyncio.to_thread(self.on_recipient, address):
             return refusal
         envelope.rcpt_tos.append(address)
         return "250 OK"

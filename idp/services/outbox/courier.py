@@ -62,7 +62,7 @@ class Channel:
 
 
 class Courier:
-    """Takes messages out of the outbox and hands each to the channel of its kind."""
+    """Takes messages out of the outbox and hands each to the channel of its kind. For one thread at a time."""
 
     def __init__(self, outbox: Outbox, audit: AuditTrail, channels: Mapping[str, Channel]) -> None:
         self._outbox = outbox
