@@ -53,6 +53,10 @@ def is_sqlite(settings: Settings) -> bool:
 
 
 def require_current(engine: Engine) -> None:
-    """Raise ConfigurationError unless the schema is current."""
-    if not is_current(engine):
+    """Raise ConfigurationError unless the schema is current, Unavailable if nobody answers."""
+    try:
+        found = is_current(engine)
+    except DBAPIError as error:
+        raise database_error(error) from error
+    if not found:
         raise ConfigurationError("the database is not up to date: run 'idp db upgrade'")

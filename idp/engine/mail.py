@@ -142,15 +142,16 @@ class MailRoom:
     def render(self, mail: Mail) -> RenderedMail:
         """The mail in its words. Raises NotDelivered if this release lacks the template, or it lacks a value."""
         try:
-            return render_mail(mail.template, mail.locale, {**self._of_every_mail(), "to": mail.to, **mail.values})
+            return render_mail(mail.template, mail.locale, {**self._of_every_mail(mail), **mail.values})
         except TemplateError as error:
-            raise NotDelivered(
-                f"the mail {mail.template} cannot be written: {type(error).__name__}: {error}"
-            ) from error
+            raise NotDelivered(f"this release cannot write the mail {mail.template}: {error}") from error
 
-    def _of_every_mail(self) -> Mapping[str, Any]:
+    def _of_every_mail(self, mail: Mail) -> Mapping[str, Any]:
         settings = self._settings
         return {
+            "to": mail.to,
+            "expires_at": mail.expires_at.isoformat() if mail.expires_at else None,
+            "zone": "UTC",
             "product_name": settings.product_name,
             "issuer": settings.issuer,
             "support_url": settings.support_url,

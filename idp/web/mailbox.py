@@ -19,10 +19,11 @@ from idp.web.provider import current_provider
 
 _MOST: Final = 100
 _LINK: Final = re.compile(r"https?://\S+")
-_MAIL_POLICY: Final = (
+MAIL_POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; base-uri 'none'; "
     "sandbox allow-top-navigation-by-user-activation"
 )
+"""Under which the HTML of a mail is shown: styles of its own, nothing from elsewhere, no scripts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def mail_as_html(mail_id: str) -> ResponseReturnValue:
     """The HTML of one mail, as a mail program shows it: without scripts, and with styles of its own."""
     html = _require_mail(mail_id).mail.html.replace("<head>", '<head><base target="_top">', 1)
     response = Response(html, mimetype="text/html")
-    response.headers["Content-Security-Policy"] = _MAIL_POLICY
+    response.headers["Content-Security-Policy"] = MAIL_POLICY
     response.headers["X-Frame-Options"] = "SAMEORIGIN"
     return response
 

@@ -19,7 +19,10 @@ from jinja2 import StrictUndefined
 from werkzeug.serving import make_server
 
 from idp.core.resources import resource_dir, translations_dir
+from idp.services.notify.rendering import LANGUAGES, render_mail
+from idp.web.mailbox import MAIL_POLICY
 from tests.helpers.gallery_pages import VARIANTS
+from tests.helpers.sample_mail import TEMPLATES, VALUES
 
 _BY_NAME = {variant.name: variant for variant in VARIANTS}
 _RTL = {"he", "ar"}
@@ -71,6 +74,9 @@ def create_gallery() -> Flask:
     @app.after_request
     def policy(response: Response) -> Response:
         nonce = f" 'nonce-{g.csp_nonce}'" if request.path == "/page/form-post" else ""
+        if request.path.startswith("/mail/"):
+            response.headers["Content-Security-Policy"] = MAIL_POLICY
+            return response
         response.headers["Content-Security-Policy"] = (
             f"default-src 'none'; style-src 'self'; script-src 'self'{nonce}; img-src 'self'; "
             "base-uri 'none'; frame-ancestors 'none'"
@@ -80,13 +86,19 @@ def create_gallery() -> Flask:
     # Under the name by which pages lead to the start page.
     @app.get("/", endpoint="web.home")
     def index() -> str:
-        return "".join(f'<p><a href="/page/{name}">{name}</a></p>' for name in _BY_NAME)
+        paths = [f"page/{name}" for name in _BY_NAME] + [f"mail/{name}" for name in TEMPLATES]
+        return "".join(f'<p><a href="/{path}">{path.partition("/")[2]}</a></p>' for path in paths)
 
     @app.get("/page/<name>")
     def page(name: str) -> str:
         variant = _BY_NAME.get(name) or abort(404)
         g.locale = request.args.get("lang", variant.locale)
         return render_template(variant.template, **variant.context)
+
+    @app.get("/mail/<name>")
+    def mail(name: str) -> str:
+        language = request.args.get("lang", "en")
+        return render_mail(name if name in TEMPLATES else abort(404), language, VALUES).html
 
     @app.get("/sample-logo.svg")
     def logo() -> Response:
@@ -133,18 +145,24 @@ def photograph(directory: Path, wanted: list[str]) -> None:
         for view, size in views.items():
             for scheme in ("light", "dark"):
                 page = browser.new_page(viewport=size, color_scheme=scheme)
-                for name in wanted or [name for name in _BY_NAME if name != "form-post"]:
-                    page.goto(f"{base}/page/{name}")
-                    page.screenshot(path=directory / f"{name}-{view}-{scheme}.png", full_page=True)
+                for name in wanted or _everything():
+                    page.goto(f"{base}/{name}" if name.startswith("mail/") else f"{base}/page/{name}")
+                    shot = f"{name}-{view}-{scheme}.png".replace("/", "-").replace("?lang=", "-")
+                    page.screenshot(path=directory / shot, full_page=True)
                 page.close()
         browser.close()
+
+
+def _everything() -> list[str]:
+    pages = [name for name in _BY_NAME if name != "form-post"]
+    return pages + [f"mail/{name}?lang={language}" for name in TEMPLATES for language in LANGUAGES]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--shots", type=Path, help="a directory for screenshots")
-    parser.add_argument("names", nargs="*", help="only these variants")
+    parser.add_argument("names", nargs="*", help="only these variants, or mail/NAME?lang=LANGUAGE")
     options = parser.parse_args()
     if options.shots:
         photograph(options.shots, options.names)

@@ -83,6 +83,13 @@ class MailServer:
         """What came for one address."""
         return [delivery for delivery in self.deliveries if address in delivery.recipients]
 
+    def _take(self, delivery: Delivery) -> Answer:
+        # In the thread: whoever hangs up meanwhile has handed the message in.
+        refusal = self.on_data(delivery)
+        if refusal is None:
+            self.deliveries.append(delivery)
+        return refusal
+
     # What aiosmtpd calls
 
     async def handle_EHLO(
@@ -112,9 +119,8 @@ class MailServer:
             session.auth_data.decode() if isinstance(session.auth_data, bytes) else None,
             list(envelope.mail_options),
         )
-        if refusal := await asyncio.to_thread(self.on_data, delivery):
+        if refusal := await asyncio.to_thread(self._take, delivery):
             return refusal
-        self.deliveries.append(delivery)
         if self.drop_after_data:
             self.drop_after_data -= 1
             server.transport.abort()

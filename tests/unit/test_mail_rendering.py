@@ -1,36 +1,15 @@
 """What mails say: every template in every language, as text and as HTML, and nothing that a value could smuggle in."""
 
 import re
+from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 
-from idp.core.resources import resource_dir
 from idp.services.notify.rendering import LANGUAGES, RenderedMail, best_language, render_mail
+from tests.helpers.sample_mail import TEMPLATES, VALUES
 
 HOSTILE = '<a href="https://evil.example">Win\r\nBcc: all@example.com</a>'
-VALUES: dict[str, Any] = {
-    "to": "ann@example.com",
-    "product_name": "Acme",
-    "issuer": "https://id.example",
-    "support_url": "https://help.example",
-    "sign_in_url": "https://id.example/signin/",
-    "recover_url": "https://id.example/recover",
-    "applications_url": "https://id.example/account/applications",
-    "data_url": "https://id.example/account/data",
-    "erase_after": "2026-02-14T10:00:00+00:00",
-    "url": "https://id.example/link/x?token=" + "t" * 43,
-    "code": "012345",
-    "minutes": 10,
-    "at": "2026-01-31T10:00:00+00:00",
-    "until": "2026-02-03T10:00:00+00:00",
-    "zone": "Europe/Berlin",
-    "device": "Firefox on Linux",
-    "ip_address": "2001:db8::1",
-    "application": "Shop",
-    "new_address": "a••• @example.net",
-}
-TEMPLATES = sorted(path.stem for path in (resource_dir("templates") / "mail").glob("*.jinja"))
 
 
 def rendered(template: str, locale: str = "en", **values: Any) -> RenderedMail:
@@ -64,7 +43,7 @@ def test_styles_stand_on_the_elements(template: str) -> None:
     html = rendered(template).html
     sheets = re.findall(r"<style>(.*?)</style>", html, re.S)
     assert all(sheet.strip().startswith("@media") for sheet in sheets)
-    assert re.search(r'<div class="card" style="[^"]*max-width', html)
+    assert re.search(r'<table class="card" [^>]*style="[^"]*max-width', html)
 
 
 def test_wb2_values_are_text_and_never_markup() -> None:
@@ -78,9 +57,72 @@ def test_wb3_a_subject_is_one_line_whatever_is_in_it() -> None:
 
 
 def test_times_are_written_in_the_zone_of_the_person() -> None:
-    assert "January 31, 2026" in rendered("password_changed").text
-    assert "11:00:00" in rendered("password_changed").text
-    assert "31. Januar 2026" in rendered("password_changed", "de").text
+    assert "January 31, 2026, 11:00\u202fAM (GMT+01:00)" in rendered("password_changed").text
+    assert "31. Januar 2026, 11:00 (GMT+01:00)" in rendered("password_changed", "de").text
+
+
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "", "../../etc/passwd", "a\x00b", "UTC"])
+def test_a_zone_that_is_none_keeps_no_mail_from_being_written(zone: str) -> None:
+    assert "10:00" in rendered("password_changed", zone=zone).text
+    assert "(GMT+00:00)" in rendered("password_changed", zone=zone).text
+
+
+class Words(HTMLParser):
+    """What a mail program shows of HTML."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self._is_hidden = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        self._is_hidden = self._is_hidden or tag in ("style", "title")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._is_hidden = self._is_hidden and tag not in ("style", "title")
+
+    def handle_data(self, data: str) -> None:
+        if not self._is_hidden:
+            self.said += data.split()
+
+
+def shown(mail: RenderedMail) -> Words:
+    words = Words()
+    words.feed(mail.html)
+    return words
+
+
+@pytest.mark.parametrize("locale", LANGUAGES)
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_the_text_says_what_the_html_says(template: str, locale: str) -> None:
+    """A filter takes two dresses that say different things for fraud; a person would miss something."""
+
+    def words(text: str) -> set[str]:
+        return set(re.findall(r"[^\W_]+", text))
+
+    mail = rendered(template, locale)
+    html = " ".join(shown(mail).said + [link["href"] or "" for tag, link in shown(mail).elements if tag == "a"])
+    for hint in ("If the button does not work, open this address:",
+                 "Wenn die Schaltfläche nicht funktioniert, öffnen Sie diese Adresse:"):  # fmt: skip
+        html = html.replace(hint, "")
+    assert words(html) == words(mail.text)
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_a_mail_asks_for_nothing_from_elsewhere(template: str) -> None:
+    """Nothing that tells who has read it, nothing that a mail program blocks, and enough text to be believed."""
+    mail = rendered(template)
+    elements = shown(mail).elements
+    assert {tag for tag, _ in elements} <= {
+        "html", "head", "meta", "title", "style", "body", "table", "tbody", "tr", "td", "p", "h1", "a", "br", "bdi",
+    }  # fmt: skip
+    assert not re.search(r"url\(|@import|javascript:|data:", mail.html)
+    assert all(attributes["href"].startswith("https://") for tag, attributes in elements if tag == "a")  # type: ignore[union-attr]
+    assert all(attributes.get("role") == "presentation" for tag, attributes in elements if tag == "table")
+    assert len(mail.text) / len(mail.html) > 0.04
+    assert len(mail.html) < 20_000, "a mail program cuts off what is longer than 100 kB, and a phone has to load it"
 
 
 def test_what_is_not_known_is_not_spoken_of() -> None:

@@ -5,7 +5,7 @@ for each dress, so that the text can never say anything else than the HTML.
 """
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
@@ -13,7 +13,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date, format_time, get_timezone_gmt
 from babel.support import Translations
 from css_inline import CSSInliner
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -75,14 +75,18 @@ def _environment(locale: str, dress: str) -> Environment:
     return environment
 
 
-def _instant(language: Locale) -> Any:
+def _instant(language: Locale) -> Callable[..., str]:
+    """When something happened, to the minute, in the person's own time and with its distance from Greenwich."""
+
     def written(moment: str, zone: str = "UTC") -> str:
-        return format_datetime(datetime.fromisoformat(moment), "long", tzinfo=_zone(zone), locale=language)
+        at = datetime.fromisoformat(moment).astimezone(_zone(zone))
+        day, time = format_date(at, "long", locale=language), format_time(at, "short", locale=language)
+        return f"{day}, {time} ({get_timezone_gmt(at, locale=language)})"
 
     return written
 
 
-def _day(language: Locale) -> Any:
+def _day(language: Locale) -> Callable[..., str]:
     def written(moment: str, zone: str = "UTC") -> str:
         at = datetime.fromisoformat(moment).astimezone(_zone(zone))
         return format_date(at, "long", locale=language)
