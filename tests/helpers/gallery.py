@@ -74,12 +74,12 @@ def create_gallery() -> Flask:
     @app.after_request
     def policy(response: Response) -> Response:
         nonce = f" 'nonce-{g.csp_nonce}'" if request.path == "/page/form-post" else ""
-        if request.path.startswith("/mail/"):
+        if request.path.startswith(("/mail/", "/dev/mail/")):
             response.headers["Content-Security-Policy"] = MAIL_POLICY
             return response
         response.headers["Content-Security-Policy"] = (
             f"default-src 'none'; style-src 'self'; script-src 'self'{nonce}; img-src 'self'; "
-            "base-uri 'none'; frame-ancestors 'none'"
+            "frame-src 'self'; base-uri 'none'; frame-ancestors 'none'"
         )
         return response
 
@@ -99,6 +99,11 @@ def create_gallery() -> Flask:
     def mail(name: str) -> str:
         language = request.args.get("lang", "en")
         return render_mail(name if name in TEMPLATES else abort(404), language, VALUES).html
+
+    @app.get("/dev/mail/<mail_id>", endpoint="web.one_mail")
+    @app.get("/dev/mail/<mail_id>/html", endpoint="web.mail_as_html")
+    def one_mail(mail_id: str) -> str:
+        return render_mail("registration_code", "en", VALUES).html
 
     @app.get("/sample-logo.svg")
     def logo() -> Response:

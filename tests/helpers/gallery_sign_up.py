@@ -127,6 +127,11 @@ SIGN_UP_VARIANTS = (
         "web/mailbox.html",
         {"mails": [_mail("en"), _mail("de")], "mailbox_url": "/dev/mail", "wanted": None},
     ),
+    Variant(
+        "mailbox-of-one",
+        "web/mailbox.html",
+        {"mails": [_mail("en")], "mailbox_url": "/dev/mail", "wanted": LONG["email"]},
+    ),
     Variant("mailbox-empty", "web/mailbox.html", {"mails": [], "mailbox_url": "/dev/mail", "wanted": "a@example.com"}),
     Variant("mail", "web/one_mail.html", {"mail": _mail("en"), "mailbox_url": "/dev/mail"}),
 )
