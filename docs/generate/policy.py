@@ -72,6 +72,8 @@ def _plain() -> Iterator[Case]:
     no_consent = _with(ALICE, consent_needed=True, consent_possible=False)
     yield Case(_NOTHING, "nobody is signed in", _asks(), _with(None))
     yield Case(_NOTHING, "right password; codes are enrolled", _asks(), _with(None, totp_enrolled=True), first)
+    left = Progress(returning=FirstFactor("alice", NOW, ("pwd",)))
+    yield Case(_NOTHING, "proven to be somebody who had left", _asks(), _with(None), left)
     yield Case(_NOTHING, "signed in; consent is missing", _asks(), _with(ALICE, consent_needed=True))
     yield Case(_NOTHING, _SIGNED_IN, _asks(), _with(ALICE))
     yield Case(_NOTHING, "signed in; the client needs no consent", _asks(), no_consent)

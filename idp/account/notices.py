@@ -54,6 +54,11 @@ PICTURE_TOO_LARGE = Notice(
 PREFERENCES_SAVED = Notice("preferences-saved", lazy_gettext("Your preferences were saved."))
 APPLICATION_REMOVED = Notice("application-removed", lazy_gettext("The app no longer has access to your account."))
 
+COPY_READY = Notice("copy-ready", lazy_gettext("The copy of your data is ready. Download it below."))
+COPY_BEING_MADE = Notice(
+    "copy-being-made", lazy_gettext("The copy of your data is being made. You get an email when it is ready.")
+)
+
 _ALL = (
     APPLICATION_REMOVED,
     SENT_IN_VAIN,
@@ -67,6 +72,8 @@ _ALL = (
     PICTURE_REMOVED,
     PICTURE_TOO_LARGE,
     PREFERENCES_SAVED,
+    COPY_READY,
+    COPY_BEING_MADE,
 )
 _BY_NAME = {notice.name: notice for notice in _ALL}
 

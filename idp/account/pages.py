@@ -62,6 +62,12 @@ SECTIONS = (
         lazy_gettext("Who may use your account, and for what"),
     ),
     PREFERENCES,
+    Section(
+        "account.data",
+        lazy_gettext("Data and privacy"),
+        "data",
+        lazy_gettext("What is held about you, a copy of it, and leaving"),
+    ),
 )
 
 

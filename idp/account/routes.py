@@ -3,6 +3,10 @@
 from flask import Blueprint
 
 from idp.account.applications import applications, remove_application
+from idp.account.data import data
+from idp.account.data_copy import copy_file, download_copy, request_copy
+from idp.account.deactivate import deactivate
+from idp.account.delete import delete
 from idp.account.email_change import email_change, email_change_code, email_change_link
 from idp.account.overview import overview
 from idp.account.password import password
@@ -21,6 +25,12 @@ _FORM = ("GET", "POST")
 _POST = ("POST",)
 
 blueprint.add_url_rule("/", "overview", overview)
+blueprint.add_url_rule("/data", "data", data)
+blueprint.add_url_rule("/data/copy", "request_copy", request_copy, methods=_POST)
+blueprint.add_url_rule("/data/copy/download", "download_copy", download_copy)
+blueprint.add_url_rule("/data/copy/<export_id>/<key>", "copy_file", copy_file)
+blueprint.add_url_rule("/deactivate", "deactivate", deactivate, methods=_FORM)
+blueprint.add_url_rule("/delete", "delete", delete, methods=_FORM)
 blueprint.add_url_rule("/security", "security", security)
 blueprint.add_url_rule("/password", "password", password, methods=_FORM)
 blueprint.add_url_rule("/sessions", "sessions", sessions)

@@ -4,6 +4,9 @@ from collections.abc import Collection
 
 from flask_babel import gettext
 
+from idp.core.errors import Conflict
+from idp.identity.access.administrators import LastAdministrator
+
 
 def sign_in_method(amr: Collection[str]) -> str:
     """How somebody proved who they are (RFC 8176), in words."""
@@ -12,3 +15,10 @@ def sign_in_method(amr: Collection[str]) -> str:
     if "pwd" in amr:
         return str(gettext("Password"))
     return ", ".join(amr)
+
+
+def cannot_leave(refusal: Conflict) -> str:
+    """Why somebody cannot switch their account off or have it deleted."""
+    if isinstance(refusal, LastAdministrator):
+        return str(gettext("You are the last administrator. Make somebody else an administrator first."))
+    return str(gettext("This account cannot be left here. Ask whoever runs this service."))

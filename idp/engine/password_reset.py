@@ -7,6 +7,7 @@ mailed: neither the answer nor how long it takes says who has an account (LG1).
 from dataclasses import dataclass
 from typing import Final
 
+from idp.core.clock import now
 from idp.core.errors import Conflict, Invalid
 from idp.core.events import Event
 from idp.core.randomness import new_id
@@ -79,7 +80,7 @@ class PasswordReset:
         rooms = self._rooms
         user = rooms.users.find_by_email(typed)
         credential = rooms.passwords.version(user.id if user else None)
-        recipient = user if user is not None and user.is_active and user.email else None
+        recipient = user if user is not None and _may_reset(user) else None
         account = user.id if user else unknown_account(_canonical(typed))
         with transaction():
             if self._is_too_much(account, typed, asker):
@@ -165,7 +166,7 @@ class PasswordReset:
         user = self._rooms.users.get(owner.user_id)
         return (
             user is not None
-            and user.is_active
+            and _may_reset(user)
             and user.email is not None
             and canonical_email(user.email) == canonical_email(owner.address)
             and self._rooms.passwords.version(owner.user_id) == owner.credential
@@ -216,3 +217,9 @@ def _canonical(typed: str) -> str:
         return canonical_email(typed)
     except Invalid:
         return typed.casefold()
+
+
+def _may_reset(user: User) -> bool:
+    """Whoever can sign in, or come back by doing so. Not a service account, which has no password (RS8)."""
+    is_here = user.is_active or user.may_come_back(now())
+    return is_here and not user.is_service_account and bool(user.email)

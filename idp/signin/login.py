@@ -95,9 +95,12 @@ def _submitted(visit: Visit) -> ResponseReturnValue:
         # Argon2 runs here, outside any transaction, and also for accounts that do not exist.
         started_at = now()
         credential = current_provider().passwords.verify(attempt.user.id if attempt.user else None, password)
-        if attempt.user is not None and credential is not None and attempt.user.is_active:
+        if attempt.user is not None and credential is not None:
             first = FirstFactor(attempt.user.id, started_at, ("pwd",), credential)
-            return _first_factor_passed(visit, attempt, first) or _changed_meanwhile(visit, username)
+            if attempt.user.is_active:
+                return _first_factor_passed(visit, attempt, first) or _changed_meanwhile(visit, username)
+            if attempt.user.may_come_back(started_at):
+                return _who_left_is_here(visit, attempt, first)
     except Unavailable:
         # Nobody looked at the guess, or it was right: an overload must not lock people out.
         with suppress(Unavailable):
@@ -139,6 +142,20 @@ def _first_factor_passed(visit: Visit, attempt: "_Attempt", first: FirstFactor) 
     forget_failures()
     # No session yet: the first factor is remembered in this Interaction and opens nothing else (MF1).
     visit.save(first_factor=first)
+    return visit.to_hub()
+
+
+def _who_left_is_here(visit: Visit, attempt: "_Attempt", first: FirstFactor) -> Response:
+    """The right password of an account that its owner has left: they are asked whether they want it back.
+
+    Whoever does not know the password is told what everybody is told.
+    """
+    provider = current_provider()
+    provider.throttle.succeeded(attempt.account, attempt.device)
+    if provider.totp.is_enrolled(first.user_id):
+        visit.save(first_factor=first)
+    else:
+        visit.save(returning=first)
     return visit.to_hub()
 
 

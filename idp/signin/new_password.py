@@ -62,6 +62,9 @@ def _set(visit: Visit, recovery: Recovery, user: User, password: PreparedPasswor
         # Reading somebody's mail is no second factor: there is no session yet (MF1).
         visit.save(first_factor=first, recovery=None)
         return visit.to_hub()
+    if user.may_come_back(started_at):
+        visit.save(returning=first, recovery=None)
+        return visit.to_hub()
     return authenticated(visit, first) or _void(visit)
 
 

@@ -1,10 +1,12 @@
 """The second factor: a code from an authenticator app (RFC 6238)."""
 
 from contextlib import suppress
+from dataclasses import replace
 
 from flask import Response, request, url_for
 from flask.typing import ResponseReturnValue
 
+from idp.core.clock import now
 from idp.core.crypto import sha256_hex
 from idp.core.errors import Unavailable
 from idp.core.events import Event
@@ -52,10 +54,19 @@ def _submitted(visit: Visit, first: FirstFactor) -> ResponseReturnValue:
     if not is_right:
         return _form(visit, first, texts.CODE_INCORRECT)
     response = authenticated(visit, first, "otp")
+    if response is None and _has_left(first):
+        visit.save(first_factor=None, returning=replace(first, amr=(*first.amr, "otp")))
+        return visit.to_hub()
     if response is None:
         visit.save(first_factor=None)
         return login_form(visit, errors=(PageError(None, texts.ACCOUNT_CHANGED),), status=409)
     return response
+
+
+def _has_left(first: FirstFactor) -> bool:
+    """The code was right, and so was the password; but the account is one that its owner has left."""
+    user = current_provider().users.get(first.user_id)
+    return first.credential is not None and user is not None and user.may_come_back(now())
 
 
 def _reserve(visit: Visit, first: FirstFactor) -> str | None:

@@ -98,6 +98,18 @@ ACCEPT_DOCUMENT: Mapping[str, LazyString] = MappingProxyType({
 CHOOSE_DECISION = lazy_gettext("Choose Cancel or Allow")
 
 
+def too_many_copies(retry_after: int) -> str:
+    """For somebody who had a copy of their data a short while ago; `retry_after` is in seconds."""
+    hours = -(-retry_after // 3600)
+    return str(
+        ngettext(
+            "You asked for a copy a short while ago. You can ask for the next one in %(num)d hour.",
+            "You asked for a copy a short while ago. You can ask for the next one in %(num)d hours.",
+            hours,
+        )
+    )
+
+
 def too_many_attempts(retry_after: int) -> str:
     """For a throttled attempt; `retry_after` is in seconds."""
     if retry_after <= 60:

@@ -2,6 +2,7 @@
 
 from idp.web import texts
 from tests.helpers.gallery_account import ACCOUNT_VARIANTS
+from tests.helpers.gallery_privacy import PRIVACY_VARIANTS
 from tests.helpers.gallery_recovery import RECOVERY_VARIANTS
 from tests.helpers.gallery_sign_up import SIGN_UP_VARIANTS
 from tests.helpers.gallery_variant import ALICE, LONG, RTL_USER, Variant
@@ -113,6 +114,7 @@ VARIANTS = (
     *ACCOUNT_VARIANTS,
     *RECOVERY_VARIANTS,
     *SIGN_UP_VARIANTS,
+    *PRIVACY_VARIANTS,
     Variant("login", "signin/login.html", {**LOGIN, **BACK}),
     Variant("login-logo", "signin/login.html", {**LOGIN, **BACK, "client": CLIENT_LOGO}),
     Variant("login-plain", "signin/login.html", {**LOGIN, "cancel_url": None}),

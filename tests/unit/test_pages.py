@@ -26,6 +26,9 @@ DATA_PAGE = {
     "account/password.html": "account-password", "account/sessions.html": "account-sessions",
     "account/applications.html": "account-applications",
     "account/remove_application.html": "account-remove-application",
+    "account/data.html": "account-data", "account/deactivate.html": "account-deactivate",
+    "account/delete.html": "account-delete", "signin/come_back.html": "come-back",
+    "signin/account_kept.html": "account-kept", "signin/left.html": "account-left",
 }  # fmt: skip
 BUTTON_IDS = {
     "signin/login.html": {"login-submit"}, "signin/totp.html": {"mfa-submit"},
@@ -37,6 +40,8 @@ BUTTON_IDS = {
     "signin/register.html": {"register-submit"}, "signin/accept_terms.html": {"terms-submit"},
     "signin/verify_email.html": {"code-submit", "resend", "change-address"},
     "account/remove_application.html": {"remove-application"},
+    "account/deactivate.html": {"deactivate-submit"}, "account/delete.html": {"delete-submit"},
+    "signin/come_back.html": {"come-back"},
 }  # fmt: skip
 UNWELCOME = re.compile(r"\b(please|sorry|oops|invalid|forbidden|illegal)\b|an error occurred", re.IGNORECASE)
 

@@ -24,6 +24,7 @@ class Step(StrEnum):
     NEW_PASSWORD = "new-password"
     TOTP = "totp"
     ACCEPT_TERMS = "accept-terms"
+    COME_BACK = "come-back"
     CONSENT = "consent"
     DONE = "done"
     FAILED = "failed"
@@ -72,6 +73,8 @@ def next_step(requirements: Requirements, progress: Progress, facts: Facts) -> S
         return Step.SELECT_ACCOUNT
     if progress.first_factor is not None:
         return Step.TOTP
+    if progress.returning is not None:
+        return Step.COME_BACK
     session = acceptable_session(requirements, progress, facts)
     if session is None:
         return Step.LOGIN

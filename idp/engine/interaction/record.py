@@ -81,6 +81,8 @@ class Progress:
     account_selected: bool = False
     selected_user_id: str | None = None
     first_factor: FirstFactor | None = None
+    returning: FirstFactor | None = None
+    """Somebody who left has proven to be it, by every factor there is; they have still to say that they are back."""
     authenticated_session_id: str | None = None
     """The browser session that was opened or renewed by an active authentication in this Interaction."""
     consented_user_id: str | None = None

@@ -146,11 +146,12 @@ def _load(raw: bytes) -> Interaction:
     for name in ("acr_values", "ui_locales", "scopes", "resources", "claims"):
         required[name] = tuple(required[name])
     required["prompts"] = frozenset(required["prompts"])
-    first, failure = progress["first_factor"], progress["failure"]
-    if first:
-        progress["first_factor"] = FirstFactor(
-            first["user_id"], datetime.fromisoformat(first["at"]), tuple(first["amr"]), first.get("credential")
-        )
+    failure = progress["failure"]
+    for name in ("first_factor", "returning"):
+        if proven := progress.get(name):
+            progress[name] = FirstFactor(
+                proven["user_id"], datetime.fromisoformat(proven["at"]), tuple(proven["amr"]), proven.get("credential")
+            )
     if registration := progress["registration"]:
         progress["registration"] = Registration(**registration)
     if recovery := progress["recovery"]:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from idp.core.clock import now
 from idp.core.errors import Conflict, NotFound
 from idp.core.settings import Settings
+from idp.engine.mailed_links import link_url
 from idp.engine.notices import Notices
 from idp.identity.access.administrators import ensure_another_administrator
 from idp.identity.credentials.mailed_proofs import MailedProofs, Purpose
@@ -13,8 +14,6 @@ from idp.identity.directory.users import User, Users
 from idp.identity.locks import lock_user
 from idp.identity.sessions.sessions import Sessions
 from idp.storage.db import transaction
-
-UNDO_PATH = "/account/undo-deletion"
 
 
 class NotForPeople(Conflict):
@@ -66,8 +65,7 @@ class Leaving:
             self._sessions.end_all(user_id, "deleted", revoke_offline=True, actor=actor)
             if user.email is not None and delay:
                 undo = self._proofs.issue(Purpose.DELETION_UNDO, user_id, user.email, user_id=user_id, lifetime=delay)
-                url = self._settings.url(f"{UNDO_PATH}/{undo.token}")
-                self._notices.deletion_scheduled(user_id, erase_after, url)
+                self._notices.deletion_scheduled(user_id, erase_after, link_url(self._settings, undo))
         return erase_after
 
     def come_back(self, user_id: str) -> User:
@@ -84,23 +82,6 @@ class Leaving:
             back = self._users.set_status(user_id, "active", actor=actor)
             self._notices.account_kept(user_id)
             return back
-
-    def undo_by_link(self, token: str) -> User:
-        """The link from the notice of deletion was followed, and the button there pressed.
-
-        Raises NotFound if the link does not work, or works no more; Conflict as `come_back`.
-        """
-        with transaction():
-            proof = self._proofs.redeem(Purpose.DELETION_UNDO, token)
-            if proof is None or proof.user_id is None:
-                raise NotFound("the link does not work any more")
-            return self.come_back(proof.user_id)
-
-    def who_undoes(self, token: str) -> User | None:
-        """Whose deletion the link would undo; None if it does not work."""
-        proof = self._proofs.find(Purpose.DELETION_UNDO, token)
-        user = self._users.get(proof.user_id) if proof is not None and proof.user_id else None
-        return user if user is not None and user.may_come_back(now()) else None
 
     def _ensure_may_leave(self, user_id: str) -> User:
         with transaction() as connection:

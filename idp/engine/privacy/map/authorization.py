@@ -81,7 +81,7 @@ AUTHORIZATION_TABLES: Final = (
         owner=by_user(_families),
         exported=(
             "id", "client_id", "subject", "session_id", "scopes", "resources", "claims_request", "auth_time", "acr",
-            "amr", "offline", "generation", "rotated_at", "idle_expires_at", "expires_at", "revoked_at",
+            "amr", "offline", "generation", "rotated_at", "last_used_at", "idle_expires_at", "expires_at", "revoked_at",
             "revoke_reason", "created_at",
         ),
         withheld={"user_id": OWN_KEY, "code_hash": HASH, "salt": "a part of what tokens are made from"},
