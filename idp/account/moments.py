@@ -8,6 +8,7 @@ from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_datetime, get_timezone_name
 from flask_babel import get_locale
 
+from idp.core.clock import now
 from idp.identity.directory.users import User
 
 
@@ -33,7 +34,10 @@ def day(user: User, instant: datetime) -> Moment:
 
 def zone_name(user: User) -> str:
     """What the time zone is called in which instants are shown."""
-    return str(get_timezone_name(_zone(user), locale=_fashion(user)))
+    zone = _zone(user)
+    # Of a place, whatever the season; a zone of no place has but its offset.
+    asked = zone if "/" in zone.key and not zone.key.startswith("Etc/") else now().astimezone(zone)
+    return str(get_timezone_name(asked, locale=_fashion(user)))
 
 
 def _zone(user: User) -> ZoneInfo:

@@ -61,6 +61,12 @@ SECTIONS = (
         "apps",
         lazy_gettext("Who may use your account, and for what"),
     ),
+    Section(
+        "account.activity",
+        lazy_gettext("Activity"),
+        "history",
+        lazy_gettext("What was done with your account in the last 90 days"),
+    ),
     PREFERENCES,
     Section(
         "account.data",

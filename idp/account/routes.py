@@ -2,6 +2,7 @@
 
 from flask import Blueprint
 
+from idp.account.activity import activity
 from idp.account.applications import applications, remove_application
 from idp.account.data import data
 from idp.account.data_copy import copy_file, download_copy, request_copy
@@ -37,6 +38,7 @@ blueprint.add_url_rule("/sessions", "sessions", sessions)
 blueprint.add_url_rule("/sessions/end-others", "sign_out_others", sign_out_others, methods=_POST)
 blueprint.add_url_rule("/applications", "applications", applications)
 blueprint.add_url_rule("/applications/<path:client_id>/remove", "remove_application", remove_application, methods=_FORM)
+blueprint.add_url_rule("/activity", "activity", activity)
 blueprint.add_url_rule("/sessions/<session_id>/end", "end_session", end_session, methods=_POST)
 blueprint.add_url_rule("/profile", "profile", profile)
 blueprint.add_url_rule("/profile/details", "profile_details", profile_details, methods=_FORM)

@@ -15,7 +15,9 @@ NEW_PASSWORD = "seven green lanterns hum softly"
 
 def opened(browser: Browser, path: str, person: Person) -> Page:
     """The page at which somebody arrives who opens an account page, signing in on the way if asked to."""
-    return a_page(browser.authorize(path, person))
+    page = a_page(browser.authorize(path, person))
+    assert page.status == 200, page
+    return page
 
 
 def press(

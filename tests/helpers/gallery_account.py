@@ -109,8 +109,35 @@ _REMOVE = account(
     action="/account/applications/1/remove",
     cancel_url="/account/applications",
 )
+_ENTRY = {
+    "sentence": "Signed in on a new device",
+    "at": moment("Mar 14, 2026, 9:26:53 AM"),
+    "by": None,
+    "device": "Firefox · Windows",
+    "address": "2001:db8:85a3::8a2e:370:7334",
+}
+_ACTIVITY = account(
+    "account.activity",
+    entries=[
+        _ENTRY,
+        {**_ENTRY, "sentence": "Role given", "by": "an administrator", "device": None, "address": None},
+        {**_ENTRY, "sentence": "Signed in to Meridian", "device": '"><script>alert(1)</script>', "address": None},
+    ],
+    older_url="/account/activity?after=x",
+    newest_url="/account/activity",
+    days=90,
+    zone="Central European Time",
+)
 
 ACCOUNT_VARIANTS = (
+    Variant("account-activity", "account/activity.html", _ACTIVITY),
+    Variant(
+        "account-activity-none",
+        "account/activity.html",
+        {**_ACTIVITY, "entries": [], "older_url": None, "newest_url": None},
+        "de",
+    ),
+    Variant("account-activity-rtl", "account/activity.html", _ACTIVITY, "he"),
     Variant("account-applications", "account/applications.html", _APPLICATIONS),
     Variant("account-applications-none", "account/applications.html", {**_APPLICATIONS, "applications": []}),
     Variant("account-applications-de", "account/applications.html", _APPLICATIONS, "de"),

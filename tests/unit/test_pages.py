@@ -24,7 +24,7 @@ DATA_PAGE = {
     "signin/reset_code.html": "recover-code", "signin/new_password.html": "new-password",
     "account/overview.html": "account-overview", "account/security.html": "account-security",
     "account/password.html": "account-password", "account/sessions.html": "account-sessions",
-    "account/applications.html": "account-applications",
+    "account/applications.html": "account-applications", "account/activity.html": "account-activity",
     "account/remove_application.html": "account-remove-application",
     "account/data.html": "account-data", "account/deactivate.html": "account-deactivate",
     "account/delete.html": "account-delete", "signin/come_back.html": "come-back",

@@ -13,7 +13,7 @@ from idp.services.audit.sealing import events, seals
 from idp.storage.db import reading
 
 _PAGE: Final = 1000
-_COLUMNS: Final = tuple(column for column in events.c if column.name not in ("stream", "sealed_at"))
+RECORD_COLUMNS: Final = tuple(column for column in events.c if column.name not in ("stream", "sealed_at"))
 _SEAL: Final = tuple(column for column in seals.c if column.name not in ("stream", "event_id"))
 
 
@@ -87,7 +87,12 @@ class AuditFilter:
 
 def newest(limit: int, wanted: AuditFilter) -> list[AuditRecord]:
     """The newest events first."""
-    query = select(*_COLUMNS).where(*wanted.conditions()).order_by(events.c.at.desc(), events.c.id.desc()).limit(limit)
+    query = (
+        select(*RECORD_COLUMNS)
+        .where(*wanted.conditions())
+        .order_by(events.c.at.desc(), events.c.id.desc())
+        .limit(limit)
+    )
     with reading() as connection:
         return [AuditRecord(**row) for row in connection.execute(query).mappings()]
 
@@ -98,7 +103,7 @@ def oldest(wanted: AuditFilter) -> Iterator[SealedRecord]:
     where: tuple[ColumnElement[bool], ...] = ()
     while True:
         query = (
-            select(*_COLUMNS, events.c.stream, *_SEAL)
+            select(*RECORD_COLUMNS, events.c.stream, *_SEAL)
             .outerjoin_from(events, seals, seals.c.event_id == events.c.id)
             .where(*every, *where)
             .order_by(events.c.at, events.c.id)
@@ -116,5 +121,5 @@ def oldest(wanted: AuditFilter) -> Iterator[SealedRecord]:
 
 def _sealed_record(row: Any) -> SealedRecord:
     values = tuple(row)
-    record, stream, seal = values[: len(_COLUMNS)], values[len(_COLUMNS)], values[len(_COLUMNS) + 1 :]
+    record, stream, seal = values[: len(RECORD_COLUMNS)], values[len(RECORD_COLUMNS)], values[len(RECORD_COLUMNS) + 1 :]
     return SealedRecord(AuditRecord(*record), stream, None if seal[0] is None else Seal(*seal))

@@ -1,9 +1,10 @@
 """The audit trail as the rest of the product sees it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeAlias
 
 from sqlalchemy import insert
@@ -11,6 +12,7 @@ from sqlalchemy import insert
 from idp.core.clock import now
 from idp.core.events import Event
 from idp.core.randomness import new_id
+from idp.services.audit.about import Place, events_about
 from idp.services.audit.chain import USER_PREFIX
 from idp.services.audit.erasure import erase, new_pseudonym
 from idp.services.audit.records import AuditFilter, AuditRecord, SealedRecord, newest, oldest
@@ -123,6 +125,12 @@ class AuditTrail:
     def newest(self, limit: int, wanted: AuditFilter) -> list[AuditRecord]:
         """The newest events first, at most `limit` of those that are wanted."""
         return newest(limit, wanted)
+
+    def about(
+        self, user_id: str, kinds: Collection[Event], *, since: datetime, limit: int, after: Place | None = None
+    ) -> list[AuditRecord]:
+        """The newest events of these kinds about a user, for themselves to read; see `events_about`."""
+        return events_about(user_id, kinds, since=since, limit=limit, after=after)
 
     def export(self, wanted: AuditFilter | None = None) -> Iterator[SealedRecord]:
         """Every event that is wanted, the oldest first, each with its seal.
