@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from idp.core.crypto import SecretRing
 from idp.core.errors import Invalid
@@ -19,8 +19,8 @@ from idp.identity.credentials.legacy_hashes import LegacyHash, Recipe, derive, r
 from idp.identity.credentials.legacy_hashes.notations import firebase_hash
 from idp.identity.credentials.legacy_hashes.recipe import from_stored
 from idp.identity.credentials.passwords import Passwords, WeakPassword
-from idp.storage.db import reading
-from idp.storage.tables import FormerPassword, PasswordCredential
+from idp.storage.db import reading, transaction
+from idp.storage.tables import FormerPassword, PasswordCredential, UserRow
 from tests.helpers.identity import CHEAP, House
 from tests.helpers.legacy_hashes import LONG, PASSWORD
 
@@ -84,7 +84,7 @@ def test_loose_bits_of_an_old_bcrypt_salt_are_nobodys_business() -> None:
 
 UNAFFORDABLE = [
     "$2b$31$" + "a" * 53,
-    "$2b$16$" + "a" * 53,
+    "$2b$15$" + "a" * 53,
     "$2b$03$" + "a" * 53,
     "pbkdf2_sha256$999999999$salt$" + "A" * 43 + "=",
     "pbkdf2_sha256$0$salt$" + "A" * 43 + "=",
@@ -281,9 +281,9 @@ def test_lg1_every_refusal_costs_the_same_while_there_are_old_hashes(
     work: list[str] = []
     real_own, real_legacy = password_hashes.PasswordHashes._matches_own, password_hashes.derive
 
-    def count_own(self: Any, encoded: str, pepper: Any, text: str) -> bool:
+    def count_own(self: Any, encoded: str, *more: Any) -> bool:
         work.append("argon2id " + encoded.split("$")[3])
-        return real_own(self, encoded, pepper, text)
+        return real_own(self, encoded, *more)
 
     def count_legacy(recipe: Recipe, password: bytes) -> bytes:
         work.append(f"{recipe.scheme} {dict(recipe.costs)}")
@@ -347,7 +347,8 @@ def test_former_passwords_are_pruned_and_go_with_the_user(house: House) -> None:
     assert house.count(FormerPassword) == 0
     strict.set(user.id, f"{GOOD} once more")
     assert house.count(FormerPassword) == 1
-    house.users.delete(user.id)
+    with transaction() as connection:
+        connection.execute(delete(UserRow).where(UserRow.id == user.id))
     assert house.count(FormerPassword) == 0
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import time_machine
 from argon2 import PasswordHasher
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import select, update
 
 from idp.core.clock import now
@@ -16,6 +18,7 @@ from idp.core.errors import Invalid, NotFound, Unavailable
 from idp.core.events import Event
 from idp.core.setting_sections import PasswordSettings
 from idp.identity.credentials import password_hashes as module
+from idp.identity.credentials.password_hashes import Patience
 from idp.identity.credentials.passwords import Passwords, WeakPassword
 from idp.storage.db import reading, transaction
 from idp.storage.tables import PasswordCredential
@@ -230,7 +233,7 @@ def test_renewal_does_not_overwrite_a_newer_password(house: House) -> None:
     outdated = house.passwords._load(user.id)
     assert outdated is not None
     house.passwords.set(user.id, OTHER)
-    house.passwords._renew(user.id, outdated, GOOD)
+    house.passwords._renew(user.id, outdated, GOOD, Patience())
     assert house.passwords.verify(user.id, OTHER)
     assert not house.passwords.verify(user.id, GOOD)
     assert house.events(Event.PASSWORD_REHASHED) == []
@@ -290,11 +293,53 @@ def test_overload_is_unavailable_not_a_hang(house: House, monkeypatch: pytest.Mo
     assert crowded.verify(user.id, GOOD)
 
 
+def test_several_turns_do_not_add_up(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refusal hashes twice, a password with a history many times: all of it has one limit."""
+    monkeypatch.setattr(module, "LONGEST_WORK", 0.3)
+    strict = CHEAP.model_copy(update={"argon2_concurrency": 1, "history": 10})
+    crowded = Passwords(strict, house.secrets, house.audit)
+    user = house.person()
+    counting = _Counting(crowded)
+    for number in range(6):
+        crowded.set(user.id, f"{GOOD} {number}")
+    crowded._hashes._hasher = counting  # type: ignore[assignment]
+    counting.slow = 0.2
+    crowded._hashes._turns.acquire()
+    threading.Timer(0.2, crowded._hashes._turns.release).start()
+    started = time.monotonic()
+    with pytest.raises(Unavailable):
+        house.at_once(3, lambda _: crowded.prepare(OTHER, user_id=user.id))
+    assert time.monotonic() - started < 3
+
+
 def test_first_passwords_in_parallel(house: House) -> None:
     user = house.person()
     house.at_once(4, lambda number: house.passwords.set(user.id, f"{GOOD} {number}"))
     assert sum(house.passwords.verify(user.id, f"{GOOD} {number}") is not None for number in range(4)) == 1
     assert house.count(PasswordCredential) == 1
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(min_size=1, max_size=120))
+@example("🦄🌵🎲🎻🥐🛶🧭🪁")
+@example("e\u0301 e\u0301 o\u0308 a\u030a zwei Wege")
+@example("\u202e von rechts nach links \u2066")
+@example("\U0010ffff\ufffe\u200b kein Zeichen ist keines")
+@example("ﬁve lıgatures ßß ǅ ͅ")
+def test_lg6_any_password_that_is_accepted_opens_in_any_spelling(house: House, password: str) -> None:
+    lax = Passwords(CHEAP.model_copy(update={"minimum_length": 8}), house.secrets, house.audit)
+    user = house.users.find_by_email("alice@example.com") or house.person()
+    try:
+        prepared = lax.prepare(password)
+    except WeakPassword:
+        return
+    lax.store(user.id, prepared)
+    for form in ("NFC", "NFD"):
+        assert lax.verify(user.id, unicodedata.normalize(form, password))
+    assert lax.verify(user.id, password)
+    canonical = unicodedata.normalize("NFC", password)
+    for wrong in (password + "x", canonical[:-1], canonical.swapcase() + "!", " " + password):
+        assert (lax.verify(user.id, wrong) is not None) == (unicodedata.normalize("NFC", wrong) == canonical)
 
 
 def test_ky1_no_password_in_the_trail_or_in_reprs(house: House) -> None:

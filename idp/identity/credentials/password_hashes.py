@@ -4,6 +4,7 @@ import base64
 import hmac
 import logging
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,10 +25,24 @@ PEPPER: Final = "password-pepper"
 LEGACY_PEPPER: Final = "legacy-password-pepper"
 LONGEST_WAIT: Final = 6.0
 """Seconds to wait for a turn at hashing before the caller is told to come back."""
+LONGEST_WORK: Final = 8.0
+"""Seconds in which everything that one request hashes must have had its turn."""
 
 _SALT_BYTES = 16
 _HASH_BYTES = 32
 _log = logging.getLogger(__name__)
+
+
+class Patience:
+    """How long one request still waits for its turns: several of them must not add up to an answer that never comes."""
+
+    def __init__(self) -> None:
+        self._until = time.monotonic() + LONGEST_WORK
+
+    @property
+    def left(self) -> float:
+        """Seconds to wait for the next turn."""
+        return max(0.0, min(LONGEST_WAIT, self._until - time.monotonic()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +76,10 @@ class PasswordHashes:
         self._turns = BoundedSemaphore(settings.argon2_concurrency)
         self._dummy = _dummy_hash(settings)
 
-    def make(self, text: str) -> StoredHash:
+    def make(self, text: str, patience: Patience) -> StoredHash:
         """A new hash, by the current settings and pepper. Raises Unavailable under overload."""
         pepper = self._secrets.current(PEPPER)
-        with self._turn():
+        with self._turn(patience):
             return StoredHash(self._hasher.hash(_peppered(pepper, text)), pepper.id)
 
     def adopt(self, legacy: LegacyHash) -> StoredHash:
@@ -72,7 +87,7 @@ class PasswordHashes:
         pepper = self._secrets.current(LEGACY_PEPPER)
         return StoredHash(legacy.recipe.stored(_mac(pepper, legacy.digest)), pepper.id)
 
-    def matches(self, stored: StoredHash, text: str, typed: str | None = None) -> bool:
+    def matches(self, stored: StoredHash, text: str, patience: Patience, typed: str | None = None) -> bool:
         """True if the hash is of that password; False also if it is damaged or its pepper is lost.
 
         Other systems did not normalize: theirs are tried with what was `typed` first. Raises Unavailable.
@@ -82,15 +97,15 @@ class PasswordHashes:
             return False
         if stored.scheme is not None:
             spellings = dict.fromkeys((text if typed is None else typed, text))
-            return any(self._matches_legacy(stored.hash, pepper, spelling) for spelling in spellings)
-        return self._matches_own(stored.hash, pepper, text)
+            return any(self._matches_legacy(stored.hash, pepper, spelling, patience) for spelling in spellings)
+        return self._matches_own(stored.hash, pepper, text, patience)
 
-    def cost_as_much(self, text: str, like: StoredHash | None = None) -> None:
+    def cost_as_much(self, text: str, patience: Patience, like: StoredHash | None = None) -> None:
         """Do the work of a check and come to nothing: an Argon2 hash that nothing matches, or one `like` that."""
         if like is None:
-            self._matches_own(self._dummy, self._secrets.current(PEPPER), text)
+            self._matches_own(self._dummy, self._secrets.current(PEPPER), text, patience)
         else:
-            self._matches_legacy(like.hash, DerivedKey("", os.urandom(_HASH_BYTES)), text)
+            self._matches_legacy(like.hash, DerivedKey("", os.urandom(_HASH_BYTES)), text, patience)
 
     def is_outdated(self, stored: StoredHash) -> bool:
         """True if the hash would be made otherwise today."""
@@ -109,17 +124,17 @@ class PasswordHashes:
         )
         return False
 
-    def _matches_own(self, encoded: str, pepper: DerivedKey, text: str) -> bool:
-        with self._turn():
+    def _matches_own(self, encoded: str, pepper: DerivedKey, text: str, patience: Patience) -> bool:
+        with self._turn(patience):
             try:
                 return bool(self._hasher.verify(encoded, _peppered(pepper, text)))
             except (VerificationError, InvalidHashError):
                 return False
 
-    def _matches_legacy(self, encoded: str, pepper: DerivedKey, text: str) -> bool:
+    def _matches_legacy(self, encoded: str, pepper: DerivedKey, text: str, patience: Patience) -> bool:
         try:
             recipe, mac = from_stored(encoded)
-            with self._turn():
+            with self._turn(patience):
                 digest = derive(recipe, text.encode())
         except Invalid:
             _log.error("a hash of another system cannot be checked: it is damaged, or asks for too much")
@@ -127,10 +142,10 @@ class PasswordHashes:
         return hmac.compare_digest(_mac(pepper, digest), mac)
 
     @contextmanager
-    def _turn(self) -> Iterator[None]:
+    def _turn(self, patience: Patience) -> Iterator[None]:
         if holds_connection():
             raise RuntimeError("a password is never hashed inside a transaction")
-        if not self._turns.acquire(timeout=LONGEST_WAIT):
+        if not self._turns.acquire(timeout=patience.left):
             raise Unavailable("too many passwords are being checked at once")
         try:
             yield

@@ -19,7 +19,7 @@ from idp.identity.credentials.breached_passwords import BreachedPasswords
 from idp.identity.credentials.former_passwords import last_passwords, remember
 from idp.identity.credentials.legacy_hashes import LegacyHash
 from idp.identity.credentials.legacy_hashes.recipe import PREFIX as LEGACY_PREFIX
-from idp.identity.credentials.password_hashes import PasswordHashes, StoredHash
+from idp.identity.credentials.password_hashes import PasswordHashes, Patience, StoredHash
 from idp.identity.credentials.password_policy import Violation, check, normalize
 from idp.identity.locks import credential_version, lock_user
 from idp.services.audit import AuditTrail
@@ -27,8 +27,6 @@ from idp.storage.db import reading, transaction
 from idp.storage.prepared import prepared
 from idp.storage.tables import PasswordCredential
 
-LONGEST_COMPARISON: Final = 6.0
-"""Seconds that comparing a new password with former ones may take before the caller is told to come back."""
 SAMPLE_LIFETIME: Final = 60.0
 """Seconds for which we believe to know whether there are still hashes of other systems."""
 
@@ -118,13 +116,13 @@ class Passwords:
         violations = check(password, self._settings, context_words, with_mfa=with_mfa)
         if violations:
             raise WeakPassword(violations)
-        text = normalize(password)
+        text, patience = normalize(password), Patience()
         known = None if self._breached is None else self._breached.contains(text)
         if known:
             raise WeakPassword([Violation("breached")])
-        if user_id is not None and self._was_used(user_id, text, password):
+        if user_id is not None and self._was_used(user_id, text, password, patience):
             raise WeakPassword([Violation("reused")])
-        return PreparedPassword(self._hashes.make(text), "bundled" if known is None else "service")
+        return PreparedPassword(self._hashes.make(text, patience), "bundled" if known is None else "service")
 
     def store(self, user_id: str, prepared: PreparedPassword, *, actor: str = "operator") -> None:
         """Replace the user's password by one that was prepared. Raises NotFound."""
@@ -182,24 +180,24 @@ class Passwords:
         hash, and one like another system's while there are such hashes. One that is not as it would be made today
         is renewed after success. Raises Unavailable under overload.
         """
-        credential = self._load(user_id)
-        sample = self._sample.get()
+        credential, sample = self._load(user_id), self._sample.get()
+        patience = Patience()
         try:
             text = normalize(password)
         except Invalid:
             text, credential = "", None
         if credential is None or not self._hashes.can_check(credential.stored):
-            self._hashes.cost_as_much(text)
-            self._cost_as_legacy(text, sample)
+            self._hashes.cost_as_much(text, patience)
+            self._cost_as_legacy(text, patience, sample)
             return None
-        if not self._hashes.matches(credential.stored, text, password):
+        if not self._hashes.matches(credential.stored, text, patience, password):
             if credential.stored.scheme is None:
-                self._cost_as_legacy(text, sample)
+                self._cost_as_legacy(text, patience, sample)
             else:
-                self._hashes.cost_as_much(text)
+                self._hashes.cost_as_much(text, patience)
             return None
         if user_id is not None and self._hashes.is_outdated(credential.stored):
-            self._renew(user_id, credential, text)
+            self._renew(user_id, credential, text, patience)
         return credential_version(credential.changed_at)
 
     def changed_at(self, user_id: str) -> datetime | None:
@@ -226,21 +224,15 @@ class Passwords:
             row = connection.execute(_STORED, {"user": user_id or ""}).first()
         return None if row is None else _Credential(StoredHash(row.hash, row.pepper_id), row.changed_at)
 
-    def _cost_as_legacy(self, text: str, sample: StoredHash | None) -> None:
+    def _cost_as_legacy(self, text: str, patience: Patience, sample: StoredHash | None) -> None:
         if sample is not None:
-            self._hashes.cost_as_much(text, sample)
+            self._hashes.cost_as_much(text, patience, sample)
 
-    def _was_used(self, user_id: str, text: str, typed: str) -> bool:
+    def _was_used(self, user_id: str, text: str, typed: str, patience: Patience) -> bool:
         """Among the last ones. Each comparison takes a turn of its own, so that sign-ins come in between."""
-        if not self._settings.history:
-            return False
-        deadline = time.monotonic() + LONGEST_COMPARISON
-        for former in last_passwords(user_id, self._settings.history):
-            if time.monotonic() > deadline:
-                raise Unavailable("too many passwords are being checked at once")
-            if self._hashes.matches(former, text, typed):
-                return True
-        return False
+        count = self._settings.history
+        former = last_passwords(user_id, count) if count else []
+        return any(self._hashes.matches(stored, text, patience, typed) for stored in former)
 
     @staticmethod
     def _replace(connection: Connection, user_id: str, fresh: StoredHash) -> StoredHash | None:
@@ -261,10 +253,10 @@ class Passwords:
         connection.execute(update(PasswordCredential).where(own).values(**values))
         return StoredHash(before.hash, before.pepper_id)
 
-    def _renew(self, user_id: str, credential: _Credential, text: str) -> None:
+    def _renew(self, user_id: str, credential: _Credential, text: str, patience: Patience) -> None:
         stored = credential.stored
         try:
-            fresh = self._hashes.make(text)
+            fresh = self._hashes.make(text, patience)
             # Only if nobody set another password meanwhile. `changed_at` stays: it is the same password.
             statement = (
                 update(PasswordCredential)

@@ -23,7 +23,7 @@ BCRYPT_READS: Final = 72
 
 _MIB = 1024 * 1024
 LARGEST_COSTS: Final[Mapping[str, int]] = MappingProxyType({
-    "bcrypt rounds": 15,
+    "bcrypt rounds": 14,
     "PBKDF2 iterations": 5_000_000,
     "scrypt memory": 128 * _MIB,
     "scrypt blocks": 2**21,
