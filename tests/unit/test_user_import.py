@@ -568,7 +568,7 @@ def test_any_row_is_read_or_refused(source: str, values: dict[str, Any]) -> None
     assert BCRYPT[-20:] not in repr(read) or BCRYPT[-20:] in json.dumps(values)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(source=st.sampled_from(sorted(SOURCES)), content=st.text(alphabet=st.characters(codec=None), max_size=200),
        rows=st.lists(_rows, max_size=4), is_csv=st.booleans())  # fmt: skip
 def test_importing_garbage_is_no_traceback(
