@@ -79,11 +79,12 @@ class SignUp:
             raise Invalid("addresses of this domain cannot register here", "email", detail="domain")
         return address
 
-    def begin(self, address: EmailAddress, attempt: str, locale: str, network_address: str | None) -> str:
+    def begin(self, address: EmailAddress, attempt: str, locale: str, network_address: str | None, once: str) -> str:
         """Mail a code to the address, and return the proof that waits for it.
 
         The same happens, and takes as long, if the address belongs to somebody: that person is told so by mail, and
-        no code is right. `attempt` names the sign-in that this belongs to (`digest_of`). Raises TooMany (RS8).
+        no code is right. `attempt` names the sign-in that this belongs to (`digest_of`), `once` the form. Raises
+        TooMany (RS8), or AlreadyMailed if the form was sent twice.
         """
         rooms, limits = self._rooms, self._settings.sign_up
         with transaction():
@@ -94,7 +95,7 @@ class SignUp:
             owner = rooms.users.find_by_email(address.canonical)
             details = {_KNOWN: owner is not None, _ATTEMPT: attempt}
             issued = rooms.proofs.issue(Purpose.REGISTRATION, attempt, address.address, details=details)
-            self._mail_code(issued, owner, locale)
+            self._mail_code(issued, owner, locale, once)
             rooms.audit.record(Event.REGISTRATION_STARTED, attempt=issued.proof.id)
         return issued.proof.id
 
@@ -108,16 +109,17 @@ class SignUp:
         if throttle.limited(key, limit, _HOUR):
             raise TooMany(throttle.reopens_in(key), is_first=False)
 
-    def _mail_code(self, issued: IssuedProof, owner: User | None, locale: str) -> None:
+    def _mail_code(self, issued: IssuedProof, owner: User | None, locale: str, once: str) -> None:
         mail, proof = self._rooms.mail, issued.proof
         if owner is not None and owner.email is not None:
-            mail.put("already_registered", owner.email, locale=owner.locale or locale, user_id=owner.id)
+            mail.put("already_registered", owner.email, locale=owner.locale or locale, user_id=owner.id, once=once)
             return
         mail.put(
             "registration_code",
             proof.address,
             locale=locale,
             expires_at=proof.expires_at,
+            once=once,
             code=issued.code,
             minutes=int(CODE_LIFETIME.total_seconds()) // 60,
             url=link_url(self._settings, issued),

@@ -11,8 +11,10 @@ from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
 
 from idp.core.clock import now
+from idp.core.crypto import sha256_hex
 from idp.core.errors import Conflict, Invalid, TooMany
 from idp.engine.interaction import FirstFactor, Registration, Requirements, Step, digest_of
+from idp.engine.mail import AlreadyMailed
 from idp.engine.sign_up import NewAccount
 from idp.identity.consents.terms import DOCUMENTS, LONGEST_VERSION
 from idp.identity.credentials.passwords import WeakPassword
@@ -100,7 +102,9 @@ def register(visit: Visit) -> ResponseReturnValue:
     if _proven(visit) is not None:
         return _created(visit, address, account)
     try:
-        proof_id = current_provider().sign_up.begin(address, digest_of(visit.interaction), _locale(), request_address())
+        proof_id = begin(visit, address, _locale())
+    except AlreadyMailed:
+        return visit.to_hub()
     except TooMany as error:
         return _form(visit, typed, (PageError(None, texts.too_many_attempts(error.retry_after)),), 429)
     visit.save(
@@ -109,6 +113,14 @@ def register(visit: Visit) -> ResponseReturnValue:
         registration=Registration(address.address, proof_id=proof_id, details=account.as_details()),
     )
     return visit.to_hub()
+
+
+def begin(visit: Visit, address: EmailAddress, locale: str) -> str:
+    """Have a code mailed, and return the proof that waits for it. Raises TooMany, or AlreadyMailed."""
+    interaction = visit.interaction
+    # Each mail prolongs the sign-in, so the next form differs from this one.
+    once = sha256_hex(f"{interaction.id}:{interaction.expires_at.isoformat()}")
+    return current_provider().sign_up.begin(address, digest_of(interaction), locale, request_address(), once)
 
 
 def registered(visit: Visit, user: User) -> Response:

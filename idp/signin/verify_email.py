@@ -4,14 +4,14 @@ from flask import Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from idp.core.errors import Conflict, Invalid, TooMany
-from idp.engine.interaction import Registration, Step, digest_of
+from idp.engine.interaction import Registration, Step
+from idp.engine.mail import AlreadyMailed
 from idp.engine.sign_up import NewAccount
 from idp.identity.credentials.mailed_proofs import CodeVerdict
 from idp.identity.directory.emails import parse_email
 from idp.signin.dispatcher import Visit, page
-from idp.signin.register import registered, taken_meanwhile
+from idp.signin.register import begin, registered, taken_meanwhile
 from idp.web import texts
-from idp.web.hooks import request_address
 from idp.web.pages import PageError, render_page
 from idp.web.provider import current_provider
 
@@ -57,12 +57,9 @@ def _tried(visit: Visit, registration: Registration) -> ResponseReturnValue:
 def _sent_again(visit: Visit, registration: Registration) -> ResponseReturnValue:
     account = NewAccount.from_details(registration.details)
     try:
-        proof_id = current_provider().sign_up.begin(
-            parse_email(registration.email),
-            digest_of(visit.interaction),
-            account.locale or "",
-            request_address(),
-        )
+        proof_id = begin(visit, parse_email(registration.email), account.locale or "")
+    except AlreadyMailed:
+        return visit.to_hub()
     except TooMany as error:
         return _form(visit, registration, texts.too_many_attempts(error.retry_after), field=None, status=429)
     except Invalid:

@@ -84,6 +84,15 @@ def test_mf3_parallel_guesses_are_counted_one_by_one(server: Server) -> None:
     assert ann.enter(waiting, right).data_page == "verify-email"
 
 
+def test_rs8_a_form_that_is_sent_twice_mails_one_code(ann: Newcomer) -> None:
+    page = ann.browser.page("/register")
+    in_parallel(4, lambda _: ann.fill_in(page))
+    assert len(ann.mails()) == 1
+    waiting = ann.browser.page(page.url)
+    assert waiting.data_page == "verify-email"
+    assert ann.enter(waiting).data_page == "home"
+
+
 def test_i2_one_code_sent_in_parallel_makes_one_account(ann: Newcomer, roomy: Server) -> None:
     waiting = ann.fill_in(ann.browser.page("/register"))
     code = ann.code()
