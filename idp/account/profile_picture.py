@@ -31,7 +31,8 @@ def _roomy(view: Callable[[], ResponseReturnValue]) -> Callable[[], ResponseRetu
 
     @wraps(view)
     def roomy() -> ResponseReturnValue:
-        request.max_content_length = current_provider().settings.avatars.max_bytes + _FORM_AROUND
+        if request.mimetype == "multipart/form-data":  # only its files are kept out of memory
+            request.max_content_length = current_provider().settings.avatars.max_bytes + _FORM_AROUND
         try:
             return view()
         except RequestEntityTooLarge:
