@@ -1,5 +1,6 @@
 """The page on which a person uploads a picture of themselves, or removes it."""
 
+import time
 from collections.abc import Callable
 from functools import wraps
 from typing import Final
@@ -23,6 +24,8 @@ FIELD: Final = "picture"
 ACCEPT: Final = "image/png,image/jpeg,image/webp,image/gif,image/avif"
 UPLOADS_PER_HOUR: Final = 20
 _FORM_AROUND: Final = 64 * 1024
+_MOST_READ_AWAY: Final = 64 * 1024 * 1024
+_LONGEST_READ_AWAY: Final = 5.0
 _SIDE: Final = 256
 
 
@@ -36,9 +39,20 @@ def _roomy(view: Callable[[], ResponseReturnValue]) -> Callable[[], ResponseRetu
         try:
             return view()
         except RequestEntityTooLarge:
+            _read_away()
             return redirect_with(PICTURE_TOO_LARGE, url_for("account.profile_picture"))
 
     return roomy
+
+
+def _read_away() -> None:
+    """Take what a browser is still sending: one whose connection is cut shows an error of its own, and no page."""
+    left, until = min(request.content_length or 0, _MOST_READ_AWAY), time.monotonic() + _LONGEST_READ_AWAY
+    while left > 0 and time.monotonic() < until:
+        chunk = request.environ["wsgi.input"].read(min(left, 65536))
+        if not chunk:
+            break
+        left -= len(chunk)
 
 
 @_roomy
