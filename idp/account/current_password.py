@@ -41,13 +41,13 @@ def prove_password(account: Account, typed: str) -> str:
     except Unavailable:
         # Nobody looked at the guess: an overload must not lock people out.
         with suppress(Unavailable):
-            provider.throttle.withdrawn(account.user.id, _device(account), verdict)
+            provider.throttle.withdrawn(verdict)
         raise
     with transaction():
         if credential is not None:
-            provider.throttle.succeeded(account.user.id, _device(account))
+            provider.throttle.succeeded(verdict)
             return credential
-        provider.throttle.failed(request_address())
+        provider.lockout.failed(account.user, verdict, request_address())
         _record(account, "wrong")
     raise NotProven(PageError(FIELD, texts.PASSWORD_INCORRECT))
 

@@ -12,6 +12,8 @@ class Event(StrEnum):
     """A sign-in was refused: wrong password, unknown address, or a user who is not active (`reason`)."""
     SIGN_IN_THROTTLED = "sign_in:throttled"
     """A sign-in was not looked at, because of too many failures or unfinished ones (`reason`) before it."""
+    SIGN_IN_ANOMALY = "sign_in:anomaly"
+    """So many sign-ins failed in a `window` (seconds) that it looks like an attack: `failures` from `addresses`."""
     MFA_SUCCEEDED = "mfa:succeeded"
     """The second factor was right."""
     MFA_FAILED = "mfa:failed"

@@ -89,11 +89,17 @@ class Throttle(Section):
     longest_delay: int = Field(3600, ge=1)
     """Where the doubling ends."""
     disable_after: int = Field(100, ge=5)
-    """Failures in a row that switch password sign-in to an account off."""
+    """Failures in a row, from browsers that have not signed in to it before, that switch an account's password off."""
+    known_device_failures: int = Field(20, ge=5)
+    """Failures in a row on a browser that has signed in to the account before; after that it counts as any other."""
     address_failures: int = Field(20, ge=1)
     """Failures one network address may cause in a window (IPv4 /32, IPv6 /64)."""
     address_window: int = Field(600, ge=1)
     """Length of that window."""
+    anomaly_failures: int = Field(1000, ge=1)
+    """Failed sign-ins of all people together that raise an alarm: then addresses have a quarter of their failures."""
+    anomaly_window: int = Field(600, ge=10)
+    """In how long that many have to fail, and how long the alarm lasts."""
     reset_mails_per_hour: int = Field(3, ge=1)
     """Mails to choose a new password that an account may be sent in an hour, whoever asks for them."""
     reset_requests_per_address: int = Field(20, ge=1)

@@ -1,4 +1,11 @@
-"""An account whose password sign-in was switched off by guessing: its owner is told, and opens it again."""
+"""What follows from wrong passwords: an account is switched off, its owner is told and opens it again.
+
+The counting is the throttle's.
+"""
+
+from dataclasses import asdict
+
+import structlog
 
 from idp.core.events import Event
 from idp.core.settings import Settings
@@ -7,12 +14,14 @@ from idp.engine.mailed_links import link_url
 from idp.identity.credentials.mailed_proofs import MailedProofs, Purpose
 from idp.identity.directory.users import User
 from idp.services.audit import AuditTrail
-from idp.services.limits.throttle import Throttle
+from idp.services.limits.throttle import Throttle, Verdict
 from idp.storage.db import transaction
+
+log = structlog.get_logger("idp.lockout")
 
 
 class Lockout:
-    """Announces lockouts and ends them. The counting is the throttle's."""
+    """Announces lockouts and ends them."""
 
     def __init__(
         self, settings: Settings, throttle: Throttle, proofs: MailedProofs, mail: MailRoom, audit: AuditTrail
@@ -22,6 +31,18 @@ class Lockout:
         self._proofs = proofs
         self._mail = mail
         self._audit = audit
+
+    def failed(self, user: User | None, verdict: Verdict, address: str | None) -> None:
+        """A guess that the throttle allowed was wrong: at `user`, or at nobody."""
+        with transaction():
+            alarm = self._throttle.failed(address)
+            if verdict.locks and user is not None:
+                self.announce(user)
+            if alarm is None:
+                return
+            numbers = asdict(alarm)
+            self._audit.record(Event.SIGN_IN_ANOMALY, actor="system", **numbers)
+        log.warning("unusually many sign-ins fail", **numbers)
 
     def announce(self, user: User) -> None:
         """The account was locked a moment ago: mail its owner a link that opens it again."""

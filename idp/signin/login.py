@@ -98,15 +98,15 @@ def _submitted(visit: Visit) -> ResponseReturnValue:
         if attempt.user is not None and credential is not None:
             first = FirstFactor(attempt.user.id, started_at, ("pwd",), credential)
             if attempt.user.is_active:
-                return _first_factor_passed(visit, attempt, first) or _changed_meanwhile(visit, username)
+                return _first_factor_passed(visit, verdict, first) or _changed_meanwhile(visit, username)
             if attempt.user.may_come_back(started_at):
-                return _who_left_is_here(visit, attempt, first)
+                return _who_left_is_here(visit, verdict, first)
     except Unavailable:
         # Nobody looked at the guess, or it was right: an overload must not lock people out.
         with suppress(Unavailable):
-            current_provider().throttle.withdrawn(attempt.account, attempt.device, verdict)
+            current_provider().throttle.withdrawn(verdict)
         raise
-    return _refused(visit, attempt, username, "password" if credential is None else "not_active")
+    return _refused(visit, attempt, verdict, "password" if credential is None else "not_active")
 
 
 def _reserve(visit: Visit, attempt: "_Attempt") -> Verdict:
@@ -118,24 +118,24 @@ def _reserve(visit: Visit, attempt: "_Attempt") -> Verdict:
     return verdict
 
 
-def _refused(visit: Visit, attempt: "_Attempt", username: str, reason: str) -> ResponseReturnValue:
+def _refused(visit: Visit, attempt: "_Attempt", verdict: Verdict, reason: str) -> ResponseReturnValue:
     with transaction():
-        current_provider().throttle.failed(attempt.address)
+        current_provider().lockout.failed(attempt.user, verdict, attempt.address)
         _record(Event.SIGN_IN_FAILED, attempt, visit, reason=reason if attempt.user else "unknown_user")
     message = texts.PASSWORD_INCORRECT if expected_user(visit) else texts.SIGN_IN_FAILED
-    return login_form(visit, username=username, errors=(PageError("password", message),), status=422)
+    return login_form(visit, username=_username(), errors=(PageError("password", message),), status=422)
 
 
 def _changed_meanwhile(visit: Visit, username: str) -> ResponseReturnValue:
     return login_form(visit, username=username, errors=(PageError(None, texts.ACCOUNT_CHANGED),), status=409)
 
 
-def _first_factor_passed(visit: Visit, attempt: "_Attempt", first: FirstFactor) -> Response | None:
+def _first_factor_passed(visit: Visit, verdict: Verdict, first: FirstFactor) -> Response | None:
     """None if the account changed while the password was being looked at."""
     provider = current_provider()
 
     def forget_failures() -> None:
-        provider.throttle.succeeded(attempt.account, attempt.device)
+        provider.throttle.succeeded(verdict)
 
     if not provider.totp.is_enrolled(first.user_id):
         return authenticated(visit, first, settle=forget_failures)
@@ -145,13 +145,13 @@ def _first_factor_passed(visit: Visit, attempt: "_Attempt", first: FirstFactor) 
     return visit.to_hub()
 
 
-def _who_left_is_here(visit: Visit, attempt: "_Attempt", first: FirstFactor) -> Response:
+def _who_left_is_here(visit: Visit, verdict: Verdict, first: FirstFactor) -> Response:
     """The right password of an account that its owner has left: they are asked whether they want it back.
 
     Whoever does not know the password is told what everybody is told.
     """
     provider = current_provider()
-    provider.throttle.succeeded(attempt.account, attempt.device)
+    provider.throttle.succeeded(verdict)
     if provider.totp.is_enrolled(first.user_id):
         visit.save(first_factor=first)
     else:

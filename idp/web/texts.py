@@ -81,7 +81,9 @@ ENTER_CODE = lazy_gettext("Enter the 6-digit code")
 CODE_FORMAT = lazy_gettext("The code must be 6 digits, like 123456")
 CODE_INCORRECT = lazy_gettext("The code is incorrect. Wait for the next one and enter it here.")
 TOO_MANY_CODES = lazy_gettext("Too many codes were incorrect. Start again.")
-AUTHENTICATOR_OFF = lazy_gettext("Too many attempts. Ask for help to unlock this way to sign in.")
+AUTHENTICATOR_OFF = lazy_gettext(
+    "Too many attempts. Open the account again with the link that was mailed to its address, or choose a new password."
+)
 ACCOUNT_OFF = lazy_gettext("This account is switched off. Use another account, or ask the people who run this service.")
 ACCOUNT_CHANGED = lazy_gettext("Your account was changed while you were signing in. Sign in again.")
 ENTER_NAME = lazy_gettext("Enter your name")

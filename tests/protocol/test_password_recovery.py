@@ -255,15 +255,6 @@ def test_the_person_is_told_and_the_trail_says_it(server: Server, forgetful: For
     assert completed.details["signed_out"] is True
 
 
-def test_a_reset_ends_a_lockout(server: Server, forgetful: Forgetful) -> None:
-    with server.administrator.provider() as provider:
-        for number in range(100):
-            provider.throttle.attempt(forgetful.person.id, f"device{number}", None)
-        provider.throttle.unlock("nobody")
-    forgetful.choose(forgetful.enter(forgetful.ask()))
-    assert can_sign_in(server, forgetful.afterwards)
-
-
 def test_the_mail_is_in_the_persons_language_and_links_to_the_issuer(server: Server) -> None:
     forgetful = Forgetful(server.create_user(locale="de"), server.browser())
     forgetful.ask()

@@ -39,13 +39,14 @@ NEW_PASSWORD = "seven grey herons at dusk"
 class House:
     """The provider in this process, and whoever runs it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, **settings: str) -> None:
         self.settings = {
             **TEST_SETTINGS,
             **fresh_secrets(),
             "IDP_ISSUER": ISSUER,
             "IDP_DATABASE_URL": f"sqlite:///{directory / 'idp.db'}",
             "IDP_KEYS_DIR": str(directory),
+            **settings,
         }
         self.app: Flask = create_app(load_settings(self.settings))
         #: Its services, to put obstacles in their way; to use one oneself takes `provider()`.

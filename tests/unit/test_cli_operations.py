@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 from sqlalchemy import insert, select
 
 from idp.cli.application import running_provider
@@ -136,11 +137,34 @@ class TestDoctor:
         assert "chmod 600" in result.stdout
         assert "idp db upgrade" in result.stdout
 
+    def test_an_alarm_about_failed_sign_ins(
+        self, run: Run, ask: Ask, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
+    ) -> None:
+        run("db", "upgrade")
+        monkeypatch.setenv("IDP_THROTTLE__ANOMALY_FAILURES", "3")
+        assert _told(ask) == ("ok", "no more of them fail than usual")
+        with running_provider() as provider:
+            for number in range(3):
+                address = f"192.0.2.{number}"
+                provider.lockout.failed(None, provider.throttle.attempt("u1", None, address), address)
+        level, message = _told(ask)
+        assert level == "warning"
+        assert "3 from 3 addresses failed in 600 s" in message
+        with time_machine.travel(now() + timedelta(minutes=11)):
+            level, message = _told(ask)
+        assert level == "ok"
+        assert message.endswith("not any more")
+
     def test_settings_that_do_not_load(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("IDP_NONSENSE", "1")
         result = run("doctor", "--json")
         assert result.exit_code == 1
         assert "IDP_NONSENSE" in result.stdout
+
+
+def _told(ask: Ask) -> tuple[str, str]:
+    finding = next(finding for finding in ask("doctor") if finding["check"] == "sign-ins")
+    return finding["level"], finding["message"]
 
 
 class TestServe:

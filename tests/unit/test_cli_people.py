@@ -1,9 +1,13 @@
 """`idp consent`, and what `idp user` does to credentials and addresses."""
 
+from datetime import timedelta
+
 import pytest
+import time_machine
 from pyotp import TOTP
 
 from idp.cli.application import running_provider
+from idp.core.clock import now
 from idp.core.events import Event
 from tests.helpers.command_line import Ask, Run, ask, environment, failure, run
 
@@ -55,6 +59,32 @@ class TestTotp:
         with running_provider() as provider:
             assert provider.totp.verify(ann, TOTP(made["totp_secret"]).now())
         assert ask("user", "enrol-totp", ann)["totp_secret"] != made["totp_secret"]
+
+
+class TestUnlock:
+    def test_wrong_passwords_are_forgotten_and_it_is_recorded(self, run: Run, ann: str) -> None:
+        with running_provider() as provider:
+            for minute in range(100):
+                with time_machine.travel(now() + timedelta(hours=2 * minute), tick=False):
+                    assert provider.throttle.attempt(ann, None, None).allowed
+            assert provider.throttle.is_disabled(ann)
+        assert run("user", "unlock", ANN).stdout == f"Unlocked {ann}.\n"
+        assert "Was not locked" in run("user", "unlock", ann).stdout
+        with running_provider() as provider:
+            assert not provider.throttle.is_disabled(ann)
+            events = provider.audit.tail(10, Event.ACCOUNT_UNLOCKED)
+            assert [(event.actor, event.details["was_locked"]) for event in events] == [
+                ("operator", False),
+                ("operator", True),
+            ]
+
+    def test_reactivating_unlocks_too(self, run: Run, ann: str) -> None:
+        with running_provider() as provider:
+            provider.throttle.attempt(ann, None, None)
+        run("user", "deactivate", ANN)
+        assert run("user", "reactivate", ANN).exit_code == 0
+        with running_provider() as provider:
+            assert len(provider.audit.tail(10, Event.ACCOUNT_UNLOCKED)) == 1
 
 
 class TestEmail:

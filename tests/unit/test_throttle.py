@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 from idp.core.clock import now
 from idp.core.setting_sections import Throttle as ThrottleSettings
 from idp.services.limits.addresses import address_group
+from idp.services.limits.surge import Alarm
 from idp.services.limits.throttle import Throttle, Verdict, unknown_account
 from idp.storage.db import reading, transaction
 from idp.storage.tables import ThrottleRow
@@ -40,9 +41,10 @@ def fail(throttle: Throttle, account: str | None, address: str, device: str | No
 
 
 def rows() -> dict[str, int]:
+    """Every counter but that of all failures together."""
     with reading() as session:
         counters = session.execute(select(ThrottleRow.key, ThrottleRow.failures)).all()
-    return {counter.key: counter.failures for counter in counters}
+    return {counter.key: counter.failures for counter in counters if not counter.key.startswith("surge")}
 
 
 def test_five_failures_are_free_then_delays_double_to_an_hour(throttle: Throttle) -> None:
@@ -72,8 +74,7 @@ def test_a_right_guess_clears_the_account_and_not_the_address(throttle: Throttle
         fail(throttle, f"victim{number}", "192.0.2.1")
     for _ in range(3):
         fail(throttle, "u1", "192.0.2.1", "laptop")
-    throttle.attempt("u1", "laptop", "192.0.2.1")
-    throttle.succeeded("u1", "laptop")
+    throttle.succeeded(throttle.attempt("u1", "laptop", "192.0.2.1"))
     counted = rows()
     assert not any(key.startswith("account:u1") for key in counted)
     # An attacker's own account does not launder others.
@@ -83,9 +84,10 @@ def test_a_right_guess_clears_the_account_and_not_the_address(throttle: Throttle
 def test_lg4_what_is_under_way_is_no_failure_of_the_address(throttle: Throttle) -> None:
     """An office signs in at nine o'clock, from behind one address."""
     people = [f"u{number}" for number in range(60)]
-    assert all(throttle.attempt(person, None, "192.0.2.1").allowed for person in people)
-    for person in people:
-        throttle.succeeded(person, None)
+    verdicts = [throttle.attempt(person, None, "192.0.2.1") for person in people]
+    assert all(verdict.allowed for verdict in verdicts)
+    for verdict in verdicts:
+        throttle.succeeded(verdict)
     assert rows() == {}
 
 
@@ -96,13 +98,13 @@ class TestWithdrawn:
         for _ in range(20):
             verdict = throttle.attempt("u1", "laptop", "192.0.2.1")
             assert verdict.allowed
-            throttle.withdrawn("u1", "laptop", verdict)
+            throttle.withdrawn(verdict)
         assert rows() == {}
 
     def test_it_gives_back_its_own_reservation_alone(self, throttle: Throttle) -> None:
         guesses(throttle, 3)
         verdict = throttle.attempt("u1", None, None)
-        throttle.withdrawn("u1", None, verdict)
+        throttle.withdrawn(verdict)
         assert rows() == {"account:u1": 3, "account:u1:unknown": 3}
         assert [verdict.allowed for verdict in guesses(throttle, 3)] == [True, True, False]
 
@@ -111,7 +113,7 @@ class TestWithdrawn:
             guesses(throttle, 4)
             verdict = throttle.attempt("u1", None, None)
             assert not throttle.attempt("u1", None, None).allowed
-            throttle.withdrawn("u1", None, verdict)
+            throttle.withdrawn(verdict)
             clock.shift(1)
             assert [verdict.allowed for verdict in guesses(throttle, 2)] == [True, False]
 
@@ -121,7 +123,7 @@ class TestWithdrawn:
             slow = throttle.attempt("u1", None, None)
             clock.shift(30)
             assert throttle.attempt("u1", None, None).allowed
-            throttle.withdrawn("u1", None, slow)
+            throttle.withdrawn(slow)
             clock.shift(1)
             assert not throttle.attempt("u1", None, None).allowed
 
@@ -131,12 +133,12 @@ class TestWithdrawn:
             throttle.unlock("u1")
             clock.shift(1)
             guesses(throttle, 2)
-            throttle.withdrawn("u1", None, verdict)
+            throttle.withdrawn(verdict)
         assert rows() == {"account:u1": 2, "account:u1:unknown": 2}
 
     def test_a_refused_guess_has_nothing_to_give_back(self, throttle: Throttle) -> None:
         guesses(throttle, 5)
-        throttle.withdrawn("u1", None, throttle.attempt("u1", None, None))
+        throttle.withdrawn(throttle.attempt("u1", None, None))
         assert rows() == {"account:u1": 5, "account:u1:unknown": 5}
 
 
@@ -148,8 +150,7 @@ def test_the_account_is_switched_off_after_a_hundred_failures_in_a_row(throttle:
             clock.shift(3600)
         assert allowed == 100
         assert throttle.is_disabled("u1")
-        for device in (None, "laptop"):
-            assert throttle.attempt("u1", device, "192.0.2.1") == Verdict(False, 0, disabled=True)
+        assert throttle.attempt("u1", None, "192.0.2.1") == Verdict(False, 0, disabled=True)
         assert "address:192.0.2.1/32" not in rows()
         clock.shift(timedelta(days=300))
         assert throttle.attempt("u1", None, None).disabled
@@ -158,15 +159,94 @@ def test_the_account_is_switched_off_after_a_hundred_failures_in_a_row(throttle:
         assert throttle.attempt("u1", None, None) == ALLOWED
 
 
-def test_switching_devices_does_not_evade_the_hundred(throttle: Throttle) -> None:
-    allowed = sum(throttle.attempt("u1", f"device{number}", None).allowed for number in range(150))
-    assert allowed == 100
+def test_lg4_a_known_browser_has_a_budget_of_its_own_and_then_is_a_stranger(throttle: Throttle) -> None:
+    with time_machine.travel(now(), tick=False) as clock:
+        while throttle.attempt("u1", None, None).allowed:
+            clock.shift(3600)
+        own = 0
+        while (verdict := throttle.attempt("u1", "laptop", None)).allowed:
+            own += 1
+            clock.shift(3600)
+        assert own == 20
+        assert verdict.disabled
+        assert throttle.attempt("u1", "phone", None).allowed, "each browser of theirs has one"
+
+
+def test_a_known_browser_waits_for_itself_alone(throttle: Throttle) -> None:
+    with time_machine.travel(now(), tick=False):
+        assert [verdict.allowed for verdict in guesses(throttle, 6, device="laptop")] == [True] * 5 + [False]
+        assert rows() == {"account:u1:laptop": 5}
+        assert throttle.attempt("u1", None, None).allowed
+        throttle.succeeded(throttle.attempt("u1", "phone", None))
+        assert rows() == {"account:u1:laptop": 5, "account:u1": 1, "account:u1:unknown": 1}
+
+
+def test_a_right_guess_gives_a_browser_its_budget_back(throttle: Throttle) -> None:
+    with time_machine.travel(now(), tick=False) as clock:
+        for _ in range(20):
+            throttle.attempt("u1", "laptop", None)
+            clock.shift(3600)
+        verdict = throttle.attempt("u1", "laptop", None)
+        assert rows() == {"account:u1:laptop": 20, "account:u1": 1, "account:u1:unknown": 1}
+        throttle.succeeded(verdict)
+        assert rows() == {}
+
+
+def test_one_guess_alone_is_the_one_that_locks(throttle: Throttle) -> None:
+    with time_machine.travel(now(), tick=False) as clock:
+        locks = []
+        for _ in range(110):
+            locks.append(throttle.attempt("u1", None, None).locks)
+            clock.shift(3600)
+    assert [number for number, is_last in enumerate(locks, 1) if is_last] == [100]
+
+
+def test_lg4_a_known_browser_does_not_pay_for_its_neighbours(throttle: Throttle) -> None:
+    for number in range(21):
+        fail(throttle, f"victim{number}", "192.0.2.1")
+    assert not throttle.attempt("u1", None, "192.0.2.1").allowed
+    assert throttle.attempt("u1", "laptop", "192.0.2.1").allowed
+
+
+class TestSurge:
+    """One try at each of many accounts, from many addresses."""
+
+    @pytest.fixture
+    def throttle(self, app: Flask) -> Throttle:
+        return Throttle(ThrottleSettings(anomaly_failures=200, anomaly_window=600))
+
+    def test_the_alarm_is_raised_once_in_a_window_and_says_how_many(self, throttle: Throttle) -> None:
+        with time_machine.travel(now(), tick=False) as clock:
+            for _ in range(2):
+                alarms = [throttle.failed(f"192.0.2.{number % 250}") for number in range(450)]
+                raised = [(number, alarm) for number, alarm in enumerate(alarms, 1) if alarm is not None]
+                assert raised == [(200, Alarm(200, 200, 600))]
+                assert throttle.alarm_lasts_until() == now() + timedelta(seconds=600)
+                clock.shift(600)
+                assert throttle.alarm_lasts_until() is None
+
+    def test_few_failures_raise_none(self, throttle: Throttle) -> None:
+        with time_machine.travel(now(), tick=False) as clock:
+            for _ in range(4):
+                assert [throttle.failed(None) for _ in range(199)] == [None] * 199
+                clock.shift(600)
+
+    def test_new_browsers_have_a_quarter_then_and_known_ones_what_they_had(self, throttle: Throttle) -> None:
+        for number in range(5):
+            fail(throttle, f"victim{number}", "198.51.100.7")
+        assert throttle.attempt("u1", None, "198.51.100.7").allowed
+        for _ in range(200):
+            throttle.failed(None)
+        assert throttle.alarm_lasts_until() is not None
+        assert not throttle.attempt("u1", None, "198.51.100.7").allowed
+        assert throttle.attempt("u1", "laptop", "198.51.100.7").allowed
+        assert throttle.attempt("u1", None, "198.51.100.8").allowed, "an address without failures"
 
 
 def test_the_hundred_are_in_a_row(throttle: Throttle) -> None:
     for _ in range(60):
         assert guesses(throttle, 4) == [ALLOWED] * 4
-        throttle.succeeded("u1", None)
+        throttle.succeeded(throttle.attempt("u1", None, None))
     assert not throttle.is_disabled("u1")
 
 
@@ -240,15 +320,14 @@ def test_spellings_of_an_address_share_a_counter(throttle: Throttle) -> None:
         verdict = fail(throttle, f"u{number}", address)
     assert not verdict.allowed
     for number in range(21):
-        verdict = fail(throttle, f"u{number}", f"2001:db8::{number:x}:1", "v6")
+        verdict = fail(throttle, f"u{number}", f"2001:db8::{number:x}:1")
     assert not verdict.allowed
 
 
 def test_nothing_to_count_is_allowed(throttle: Throttle) -> None:
     assert throttle.attempt(None, None, None) == ALLOWED
-    throttle.succeeded(None, None)
-    throttle.failed(None)
-    throttle.withdrawn(None, None, ALLOWED)
+    throttle.succeeded(ALLOWED)
+    throttle.withdrawn(ALLOWED)
     assert rows() == {}
 
 
@@ -274,7 +353,7 @@ def test_purge_deletes_what_no_longer_counts(throttle: Throttle) -> None:
         fail(throttle, "u1", "192.0.2.1")
         assert throttle.purge() == 0
         clock.shift(601)
-        assert throttle.purge() == 1
+        assert throttle.purge() == 2, "the address, and a share of all failures"
         clock.shift(86400)
         assert throttle.purge() == 1
         assert rows() == {"account:u1": 1}
@@ -413,8 +492,8 @@ def test_lg3_guesses_and_successes_never_wait_in_a_circle(app: Flask, throttle: 
                     address = f"192.0.2.{(number + step) % 3}"
                     verdict = throttle.attempt(account, device, address)
                     throttle.failed(address)
-                    throttle.withdrawn(account, device, verdict)
-                    throttle.succeeded(account, device)
+                    throttle.withdrawn(verdict)
+                    throttle.succeeded(verdict)
                     if step % 5 == 0:
                         throttle.unlock(account)
             except BaseException as error:

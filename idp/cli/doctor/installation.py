@@ -16,6 +16,7 @@ from idp.cli.doctor.mail import mail, messages
 from idp.cli.maintenance import LEASE
 from idp.core.clock import now
 from idp.core.errors import IdpError
+from idp.core.events import Event
 from idp.core.settings import Settings, load_settings
 from idp.engine.demo_accounts import advice, open_doors
 from idp.identity.clients.registry import SIGNING_FIELDS, Client
@@ -131,6 +132,7 @@ def _services(settings: Settings) -> Iterator[Finding]:
             ("worker", _worker),
             ("messages", messages),
             ("demo", _demo_accounts),
+            ("sign-ins", _sign_ins),
         )
         for name, check in checks:
             try:
@@ -201,6 +203,21 @@ def _demo_accounts(provider: Provider) -> Iterator[Finding]:
         yield Finding("demo", PROBLEM, advice(found))
     else:
         yield Finding("demo", OK, "no demo accounts")
+
+
+def _sign_ins(provider: Provider) -> Iterator[Finding]:
+    """Whether so many fail that it looks like an attack, or did within a day."""
+    until = provider.throttle.alarm_lasts_until()
+    latest = next(iter(provider.audit.tail(1, Event.SIGN_IN_ANOMALY)), None)
+    if latest is None or (until is None and latest.at < now() - timedelta(days=1)):
+        yield Finding("sign-ins", OK, "no more of them fail than usual")
+        return
+    told = latest.details
+    numbers = f"{told['failures']} from {told['addresses']} addresses failed in {told['window']} s"
+    if until is None:
+        yield Finding("sign-ins", OK, f"{numbers} before {latest.at:%Y-%m-%d %H:%M} UTC; not any more")
+    else:
+        yield Finding("sign-ins", WARNING, f"under attack: {numbers}; see 'idp audit tail --event sign_in:failed'")
 
 
 def _worker(provider: Provider) -> Iterator[Finding]:

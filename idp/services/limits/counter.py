@@ -29,8 +29,8 @@ class Counter:
     delays: tuple[tuple[int, timedelta], ...] = ()
     sliding: bool = False
 
-    def reserve(self, connection: Connection, key: str, moment: datetime) -> bool:
-        """Add one failure unless the counter refuses; True if added. To be called in a write transaction.
+    def reserve(self, connection: Connection, key: str, moment: datetime) -> int | None:
+        """Add one failure unless the counter refuses; which one it is, or None. To be called in a write transaction.
 
         Test and addition are one statement on one locked row: however many callers there are, they are
         counted one after another.
@@ -41,7 +41,7 @@ class Counter:
         values.update({f"until_{number}": moment + delay for number, delay in self.delays})
         if self.limit is not None:
             values["most"] = self.limit
-        return connection.execute(statement, values).scalar() is not None
+        return cast(int | None, connection.execute(statement, values).scalar())
 
 
 @lru_cache(maxsize=32)

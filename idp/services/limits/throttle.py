@@ -7,6 +7,9 @@ limits allow.
 A network address is charged only when a guess has failed: many people sign in at one moment from behind one
 address, and what is under way is no failure. Beyond its limit an address gets at most as many guesses as the
 servers answer at one moment.
+
+A browser that has signed in to the account before has a budget of its own: neither what strangers guess at the account
+nor what they guess from its address refuses it (LG4). Who has used that budget up is a stranger from then on.
 """
 
 import hashlib
@@ -21,6 +24,7 @@ from idp.core.clock import now
 from idp.core.setting_sections import Throttle as ThrottleSettings
 from idp.services.limits.addresses import address_group
 from idp.services.limits.counter import Counter
+from idp.services.limits.surge import ALARM_KEY, Alarm, Surge
 from idp.storage.batches import delete_in_batches
 from idp.storage.db import reading, transaction
 from idp.storage.tables import ThrottleRow
@@ -28,8 +32,8 @@ from idp.storage.tables import ThrottleRow
 _rows = cast(Table, ThrottleRow.__table__)
 # Built once: building a statement costs more than running it.
 _FORGET = delete(_rows).where(_rows.c.key == bindparam("at_key"))
-_EXHAUSTED = select(_rows.c.expires_at).where(
-    _rows.c.key == bindparam("at_key"), _rows.c.failures >= bindparam("most"), _rows.c.expires_at > bindparam("at")
+_PRESENT = select(_rows.c.key, _rows.c.failures, _rows.c.expires_at).where(
+    _rows.c.key.in_([bindparam("at_key"), bindparam("alarm")]), _rows.c.expires_at > bindparam("at")
 )
 
 _ACCOUNT_MEMORY = timedelta(days=365)
@@ -38,6 +42,7 @@ _UNKNOWN_MEMORY = timedelta(days=1)
 """The same where there is no such account, which nobody will ever unlock or sign in to."""
 _DEVICE_MEMORY = timedelta(days=1)
 """How long after its last failure a device starts afresh; longer than the longest delay."""
+_HARDENED = 4
 _LONGEST_PART = 72
 _UNKNOWN = "unknown:"
 
@@ -49,9 +54,14 @@ class Verdict:
     allowed: bool
     retry_after: int = 0
     disabled: bool = False
-    """The account had so many failures in a row that only an operator or a reset opens it again."""
+    """The account had so many failures in a row that only a mailed link, a reset or an operator opens it again."""
+    locks: bool = field(default=False, compare=False)
+    """If this guess is wrong, it is the one that switches the account off."""
     reserved_at: datetime | None = field(default=None, compare=False)
-    """Which reservation an allowed guess holds; see `Throttle.withdrawn`."""
+    keys: tuple[str, ...] = field(default=(), compare=False)
+    """Where and when an allowed guess has reserved its failure."""
+    exhausted: tuple[str, ...] = field(default=(), compare=False)
+    """The budget of the browser, if that is used up."""
 
 
 class _Refused(Exception):
@@ -60,70 +70,104 @@ class _Refused(Exception):
 
 
 class Throttle:
-    """Counts failed sign-ins by account and device, by account, and by network address."""
+    """Counts failed sign-ins by account, by browser that is known to it, by network address, and all of them."""
 
     def __init__(self, settings: ThrottleSettings) -> None:
         self._disable_after = settings.disable_after
         self._free_failures = settings.free_failures
         self._account = Counter(_ACCOUNT_MEMORY, limit=settings.disable_after, sliding=True)
         self._unknown = Counter(_UNKNOWN_MEMORY, limit=settings.disable_after, sliding=True)
-        self._device = Counter(
-            max(_DEVICE_MEMORY, timedelta(seconds=2 * settings.longest_delay)),
-            delays=_delays(settings.free_failures, settings.first_delay, settings.longest_delay),
-            sliding=True,
-        )
+        delays = _delays(settings.free_failures, settings.first_delay, settings.longest_delay)
+        memory = max(_DEVICE_MEMORY, timedelta(seconds=2 * settings.longest_delay))
+        self._strangers = Counter(memory, delays=delays, sliding=True)
+        self._known_device = Counter(_ACCOUNT_MEMORY, limit=settings.known_device_failures, delays=delays, sliding=True)
+        self._known_device_failures = settings.known_device_failures
+        self._surge = Surge(settings.anomaly_failures, settings.anomaly_window)
         self._address = Counter(timedelta(seconds=settings.address_window))
         self._address_failures = settings.address_failures
 
     def attempt(self, account: str | None, device: str | None, address: str | None) -> Verdict:
-        """May this guess be looked at? If so, reserve one failure with the account and the device.
+        """May this guess be looked at? If so, reserve one failure for it.
 
         Call it before the password is verified; afterwards `succeeded`, `failed`, or `withdrawn` if it could
         not be looked at. `account` is the user id, or `unknown_account(...)` where there is no such user, so
-        that both look alike. `device` names a browser that has signed in to this account before: guesses from
-        elsewhere do not delay it.
+        that both look alike. `device` names a browser that has signed in to this account before.
         """
         moment = now()
         try:
             with transaction() as connection, connection.begin_nested():
-                if address:
-                    self._ensure_open(connection, address, moment)
-                # Always in this order: two guesses can wait for one another, but never in a circle.
-                if account:
-                    counter = self._unknown if account.startswith(_UNKNOWN) else self._account
-                    if not counter.reserve(connection, _account_key(account), moment):
-                        raise _Refused(Verdict(False, disabled=True))
-                    _reserve(connection, self._device, _device_key(account, device), moment)
+                exhausted: tuple[str, ...] = ()
+                if account and device:
+                    key = _device_key(account, device)
+                    if self._is_let_in(connection, key, moment):
+                        return Verdict(True, reserved_at=moment, keys=(key,))
+                    exhausted = (key,)
+                return self._stranger(connection, account, address, moment, exhausted)
         except _Refused as refusal:
             return refusal.verdict
-        return Verdict(True, reserved_at=moment)
 
-    def succeeded(self, account: str | None, device: str | None) -> None:
-        """The guess was right: forget the failures of the account and the device. The address keeps its own."""
-        if account is None:
-            return
+    def _is_let_in(self, connection: Connection, key: str, moment: datetime) -> bool:
+        """Reserve a failure of a known browser; False if it has none left. Raises _Refused while it has to wait."""
+        if self._known_device.reserve(connection, key, moment) is not None:
+            return True
+        row = connection.execute(select(_rows.c.failures, _rows.c.blocked_until).where(_rows.c.key == key)).one()
+        if row.failures >= self._known_device_failures:
+            return False
+        raise _Refused(_refusal_until(row.blocked_until, moment))
+
+    def _stranger(
+        self,
+        connection: Connection,
+        account: str | None,
+        address: str | None,
+        moment: datetime,
+        exhausted: tuple[str, ...],
+    ) -> Verdict:
+        if address:
+            self._ensure_open(connection, address, moment)
+        if not account:
+            return Verdict(True, reserved_at=moment)
+        # Always in this order: two guesses can wait for one another, but never in a circle.
+        counter = self._unknown if account.startswith(_UNKNOWN) else self._account
+        number = counter.reserve(connection, _account_key(account), moment)
+        if number is None:
+            raise _Refused(Verdict(False, disabled=True))
+        _reserve(connection, self._strangers, _device_key(account, None), moment)
+        keys = (_account_key(account), _device_key(account, None))
+        return Verdict(True, reserved_at=moment, keys=keys, exhausted=exhausted, locks=number == self._disable_after)
+
+    def succeeded(self, verdict: Verdict) -> None:
+        """The guess was right: forget the failures that it was counted among. The address keeps its own.
+
+        A browser that is known leaves those of strangers alone: its owner's success is not theirs.
+        """
+        if verdict.keys:
+            with transaction() as connection:
+                for key in (*verdict.keys, *verdict.exhausted):
+                    connection.execute(_FORGET, {"at_key": key})
+
+    def failed(self, address: str | None) -> Alarm | None:
+        """The guess was wrong: what was reserved stands, and the address it came from is charged.
+
+        Returns an alarm if this failure is one too many of all that there are.
+        """
+        moment = now()
         with transaction() as connection:
-            for key in (_account_key(account), _device_key(account, device)):
-                connection.execute(_FORGET, {"at_key": key})
+            if address is not None:
+                self._address.reserve(connection, _address_key(address), moment)
+            return self._surge.count(connection, moment)
 
-    def failed(self, address: str | None) -> None:
-        """The guess was wrong: what was reserved stands, and the address it came from is charged."""
-        if address is None:
-            return
-        with transaction() as connection:
-            self._address.reserve(connection, _address_key(address), now())
-
-    def withdrawn(self, account: str | None, device: str | None, verdict: Verdict) -> None:
+    def withdrawn(self, verdict: Verdict) -> None:
         """The guess was not looked at: give back what `attempt` reserved for it, and nothing else."""
-        if account is None or verdict.reserved_at is None:
+        if verdict.reserved_at is None or not verdict.keys:
             return
         with transaction() as connection:
-            for key in (_account_key(account), _device_key(account, device)):
+            for key in verdict.keys:
                 connection.execute(_withdrawal(key, verdict.reserved_at, self._free_failures))
                 connection.execute(delete(_rows).where(_rows.c.key == key, _rows.c.failures == 0))
 
     def unlock(self, account: str) -> None:
-        """Forget every failure of an account, on all devices; opens one that was switched off."""
+        """Forget every failure of an account, also of browsers that are known; opens one that was switched off."""
         key = _account_key(account)
         with transaction() as connection:
             connection.execute(delete(_rows).where(_rows.c.key == key))
@@ -136,7 +180,7 @@ class Throttle:
         """
         counter = Counter(timedelta(seconds=window), limit)
         with transaction() as connection:
-            return not counter.reserve(connection, _limit_key(key), now())
+            return counter.reserve(connection, _limit_key(key), now()) is None
 
     def reopens_in(self, key: str) -> int:
         """Seconds until the window of a `limited` key is over, at least 1."""
@@ -151,11 +195,19 @@ class Throttle:
             _give_back(connection, _limit_key(key), now())
 
     def _ensure_open(self, connection: Connection, address: str, moment: datetime) -> None:
-        """Raises _Refused if the address has had too many failures."""
-        values = {"at_key": _address_key(address), "most": self._address_failures, "at": moment}
-        reopens_at = connection.execute(_EXHAUSTED, values).scalar_one_or_none()
-        if reopens_at is not None:
-            raise _Refused(_refusal_until(reopens_at, moment))
+        """Raises _Refused if the address has had too many failures: a quarter of them while there is an alarm."""
+        values = {"at_key": _address_key(address), "alarm": ALARM_KEY, "at": moment}
+        found = {row.key: row for row in connection.execute(_PRESENT, values)}
+        most = max(1, self._address_failures // _HARDENED) if ALARM_KEY in found else self._address_failures
+        row = found.get(_address_key(address))
+        if row is not None and row.failures >= most:
+            raise _Refused(_refusal_until(row.expires_at, moment))
+
+    def alarm_lasts_until(self) -> datetime | None:
+        """When sign-ins from new browsers are let be again as usual; None if they are."""
+        query = select(_rows.c.expires_at).where(_rows.c.key == ALARM_KEY, _rows.c.expires_at > now())
+        with reading() as connection:
+            return connection.execute(query).scalar_one_or_none()
 
     def is_disabled(self, account: str) -> bool:
         """True if the account is switched off by too many failures."""
@@ -186,7 +238,7 @@ def _delays(free: int, first: int, longest: int) -> tuple[tuple[int, timedelta],
 
 def _reserve(connection: Connection, counter: Counter, key: str, moment: datetime) -> None:
     """Add one failure to a counter with delays. Raises _Refused, saying when to come back."""
-    if counter.reserve(connection, key, moment):
+    if counter.reserve(connection, key, moment) is not None:
         return
     reopens_at = connection.execute(select(_rows.c.blocked_until).where(_rows.c.key == key)).scalar_one()
     raise _Refused(_refusal_until(reopens_at, moment))
