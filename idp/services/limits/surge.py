@@ -44,9 +44,7 @@ class Surge:
 
         The alarm then lasts for one window: its row (ALARM_KEY) has not expired.
         """
-        own = self._failures.reserve(connection, secrets.choice(_SHARDS), moment) or 0
-        if own * len(_SHARDS) < self._threshold:
-            return None  # for one of the rows it will be more before all of them together are at the threshold
+        self._failures.reserve(connection, secrets.choice(_SHARDS), moment)
         failures = connection.execute(_TOTAL.where(_rows.c.expires_at > moment)).scalar_one()
         if failures < self._threshold or self._alarm.reserve(connection, ALARM_KEY, moment) is None:
             return None
