@@ -9,6 +9,7 @@ from docs.generate.clients import clients_page
 from docs.generate.endpoints import endpoints_page
 from docs.generate.errors import errors_page
 from docs.generate.events import events_page
+from docs.generate.mails import mails_page
 from docs.generate.markdown import replace_block
 from docs.generate.metrics import metrics_page
 from docs.generate.pipeline import checks_table
@@ -29,6 +30,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/error-codes.md": errors_page,
     "reference/client-metadata.md": clients_page,
     "reference/database-tables.md": tables_page,
+    "reference/mails.md": mails_page,
     "reference/requirements/README.md": requirements_page,
     "reference/record-of-processing.md": record_page,
     "reference/personal-data-export.md": export_page,

@@ -4,11 +4,10 @@ from datetime import datetime
 from typing import Any
 
 from idp.core.clock import now
+from idp.core.user_agents import device_of
 from idp.engine.mail import MailRoom
 from idp.identity.directory.users import Users
 from idp.services.audit.trail import request_context
-
-_LONGEST_DEVICE = 120
 
 
 class Notices:
@@ -66,9 +65,8 @@ class Notices:
 def origin() -> dict[str, str | None]:
     """When and from where, as far as this request tells."""
     context = request_context.get()
-    device = context.user_agent if context else None
     return {
         "at": now().isoformat(),
-        "device": device[:_LONGEST_DEVICE] if device else None,
+        "device": device_of(context.user_agent if context else None).name,
         "ip_address": context.ip_address if context else None,
     }

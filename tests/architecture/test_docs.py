@@ -14,6 +14,8 @@ from docs.generate.__main__ import DOCS, wanted
 from docs.generate.cli import leaves
 from docs.generate.docstrings import attribute_docstrings
 from docs.generate.endpoints import endpoints
+from docs.generate.mails import TEMPLATES as MAILS
+from docs.generate.mails import occasion
 from docs.generate.settings import setting_names, walk
 from idp.account import routes as account_routes
 from idp.cli import main
@@ -293,3 +295,11 @@ def test_nothing_tells_where_it_was_written() -> None:
 
 def test_the_changelog_has_a_place_for_what_is_new() -> None:
     assert re.search(r"^## Unreleased$", (ROOT / "CHANGELOG.md").read_text(), re.M)
+
+
+@pytest.mark.parametrize("path", sorted(MAILS.glob("*.jinja")), ids=lambda path: path.stem)
+def test_every_mail_says_when_it_is_sent_and_to_whom(path: Path) -> None:
+    when, to = occasion(path)
+    assert when.endswith(".")
+    assert to
+    assert not to.endswith(".")

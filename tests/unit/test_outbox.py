@@ -223,6 +223,22 @@ def test_what_becomes_due_meanwhile_does_not_wait_for_who_is_slow(house: House, 
     assert in_time == [True]
 
 
+def test_a_kind_that_is_slow_delays_no_other_kind(house: House, outbox: Outbox) -> None:
+    """Also when it has all it may have under way, to as many recipients."""
+    told = threading.Event()
+    in_time: list[bool] = []
+    slow = Channel(lambda message: lambda: in_time.append(told.wait(20)), at_once=2, lease=LEASE * 2)
+    quick = Channel(lambda message: told.set, to_clients=True)
+    with at(START):
+        outbox.put("slow", [(f"recipient {number}", {}) for number in range(6)])
+    with at(START + timedelta(seconds=1)):
+        outbox.put(KIND, [("ann", {})])
+        Courier(outbox, house.audit, {"slow": slow, KIND: quick}).deliver(is_over=told.is_set)
+    assert in_time == [True] * 2, "no more than two at once"
+    states = Counter(message.state for message in outbox.list(10, kind="slow"))
+    assert states == {"delivered": 2, "waiting": 4}
+
+
 def test_few_messages_at_once_for_one_recipient_and_all_in_the_end(house: House, outbox: Outbox) -> None:
     lock, here, most = threading.Lock(), Counter[str](), Counter[str]()
 

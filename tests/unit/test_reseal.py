@@ -33,6 +33,8 @@ def user(ask: Ask) -> str:
 def test_after_it_the_old_key_may_go(user: str, ask: Ask, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     with running_provider() as provider:
         seed = provider.totp.enrol(user)
+        with transaction():
+            mail_id = provider.mail.put("mail_test", "a@example.com", locale="en")
     client = ask(*JWT_CLIENT, "--name", "App")
     monkeypatch.setenv("IDP_KEY_ENCRYPTION_KEY", NEW)
     failure(run("keys", "list"))  # without the old one the server does not start
@@ -41,16 +43,20 @@ def test_after_it_the_old_key_may_go(user: str, ask: Ask, run: Run, monkeypatch:
     assert counted["signing_keys.sealed_private_key"]["resealed"] == 4
     assert counted["totp_credentials.sealed_seed"]["resealed"] == 1
     assert counted["client_secrets.sealed_secret"]["resealed"] == 1
+    assert counted["outbox_messages.sealed_payload"]["resealed"] == 1
     assert all(column["resealed"] == column["unreadable"] == 0 for column in ask("keys", "reseal")), "again: nothing"
     monkeypatch.delenv("IDP_PREVIOUS_KEY_ENCRYPTION_KEYS")
     assert len(ask("keys", "list")) == 4
     with running_provider() as provider:
         assert provider.totp.verify(user, TOTP(seed).now())
+        message = provider.outbox.get(mail_id)
+        assert message is not None
+        assert provider.mail.open(message).template == "mail_test"
         stored = provider.clients.get(client["client_id"])
         assert stored is not None
         assert secrets_in_clear(stored) == [client["client_secret"]]
     events = ask("audit", "tail", "--event", "key:resealed")
-    assert sorted(event["details"]["values"] for event in events) == [1, 1, 4]
+    assert sorted(event["details"]["values"] for event in events) == [1, 1, 1, 4]
 
 
 def test_what_no_key_opens_is_named_and_left_alone(
