@@ -6,6 +6,8 @@ from contextlib import contextmanager, suppress
 from idp.core.clock import now
 from idp.core.errors import Unavailable
 from idp.core.randomness import new_id
+from idp.engine.evidence import UntrustedStatement
+from idp.services.audit import BrokenChain
 from idp.web.provider import Provider
 
 LEASE = "lease:maintenance"
@@ -54,7 +56,7 @@ def maintain(provider: Provider) -> dict[str, str]:
     for name, task in tasks.items():
         try:
             result = task()
-        except Unavailable as error:
+        except (Unavailable, BrokenChain, UntrustedStatement) as error:
             done[name] = f"not done: {error}"
             continue
         if result:

@@ -14,9 +14,10 @@ from idp.core.events import Event
 from idp.services.audit import AuditTrail
 from idp.storage.db import reading, transaction
 from idp.storage.tables import AuditEvent, AuditSeal
+from tests.conftest import StartServer
 from tests.faults.stopwatch import eventually
 from tests.helpers.database import DIALECTS, application_context, database_with_tables, interpreters
-from tests.helpers.evidence import Archive, open_archive
+from tests.helpers.evidence import Archive, open_archive, tamper
 
 pytestmark = pytest.mark.faults
 
@@ -105,3 +106,25 @@ def must_be_whole(archive: Archive) -> None:
     assert sorted(seal.sequence for seal in seals) == list(range(1, len(events) + 1))
     (stream,) = report.streams
     assert stream.erased > 0
+
+
+def test_a_worker_that_cannot_seal_says_so_once_and_goes_on_when_it_can(start_server: StartServer) -> None:
+    server = start_server()
+    server.create_user()
+    with server.administrator.provider() as provider:
+        provider.audit.seal()
+        tamper("UPDATE audit_streams SET sequence = sequence - 1")
+    server.create_user()
+    log = server.directory / "worker.log"
+    with server.worker():
+        eventually(lambda: "sealing: not done: the stream 'main' goes on behind its end" in log.read_text())
+        time.sleep(3)  # in which it tries again
+        assert log.read_text().count("sealing: not done") == 1
+        assert "audit heads: not done: the stream 'main' is not what it was" in log.read_text()
+        with server.administrator.provider():
+            tamper("UPDATE audit_streams SET sequence = sequence + 1")
+        eventually(lambda: server.cli("audit", "verify")["unsealed"] == 0)
+        user = server.create_user()
+        eventually(lambda: server.cli("audit", "verify")["unsealed"] == 0)
+    assert user.id in server.run("audit", "export").stdout
+    assert "Traceback" not in log.read_text()

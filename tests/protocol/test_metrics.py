@@ -13,6 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.conftest import StartServer
 from tests.helpers.backends import SQLITE
 from tests.helpers.browser import http_client
+from tests.helpers.forgetful import Forgetful
+from tests.helpers.newcomer import Newcomer
 from tests.helpers.processes import StartError, free_port
 from tests.helpers.server import Server
 from tests.journeys.everywhere import worker_pids
@@ -186,6 +188,28 @@ def test_what_people_do_becomes_figures(start_server: StartServer) -> None:
     assert "sign-in success" in shown
     assert "50.0%" in shown
     assert "must be before" in server.run("metrics", "--since", "2026-02-01", "--until", "2026-01-01").stderr
+
+
+def test_who_registers_and_who_resets_a_password_becomes_figures(start_server: StartServer) -> None:
+    server = start_server(IDP_METRICS__TOKEN=TOKEN)
+    newcomer = Newcomer(server)
+    newcomer.register()
+    left = Newcomer(server)
+    left.fill_in(left.browser.page("/register"))
+    forgetful = Forgetful(server.create_user(), server.browser())
+    forgetful.choose(forgetful.enter(forgetful.ask()))
+    for address in (newcomer.address, "nobody-has-this@example.com"):
+        Forgetful(newcomer.person, server.browser()).ask(address=address)
+    found = scrape(server)
+    assert value(found, "idp_registrations_1d", stage="begun") == 2
+    assert value(found, "idp_registrations_1d", stage="completed") == 1
+    assert value(found, "idp_registration_conversion_ratio_1d") == 0.5
+    assert value(found, "idp_password_resets_1d", stage="begun") == 2, "not for an address that nobody has"
+    assert value(found, "idp_password_resets_1d", stage="completed") == 1
+    assert value(found, "idp_password_reset_completion_ratio_1d") == 0.5
+    told = server.cli("metrics")
+    assert told["registration_conversion"] == {"begun": 2, "completed": 1, "rate": 0.5}
+    assert told["password_reset_completion"] == {"begun": 2, "completed": 1, "rate": 0.5}
 
 
 @pytest.mark.parametrize("backend_name", [SQLITE], indirect=True)

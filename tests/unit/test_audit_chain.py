@@ -11,6 +11,7 @@ from sqlalchemy import insert, select, text
 
 from idp.core.clock import now
 from idp.core.events import Event
+from idp.engine.evidence import UntrustedStatement
 from idp.engine.evidence import evidence as evidence_module
 from idp.services.audit import BrokenChain, RequestContext, request_context
 from idp.services.audit.chain import origin_part, seal_hash, subject_part
@@ -359,6 +360,16 @@ def test_what_is_deleted_in_time_leaves_a_checkpoint(archive: Archive, monkeypat
         assert archive.verify(*kept).findings == []
 
 
+def test_a_head_of_the_last_place_that_was_deleted_is_compared_with_the_checkpoint(archive: Archive) -> None:
+    aged(archive, 20)
+    kept = archive.sign()
+    archive.fill(2)
+    archive.evidence.purge(now() - 10 * DAY)
+    assert archive.verify(*kept).streams[0].heads == 2, "the one that is kept elsewhere, and that which is kept here"
+    other = archive.evidence._sign("main", "head", 4, b"x" * 32, now())
+    assert archive.problems(other.statement) == [(4, "forked")]
+
+
 def test_what_is_younger_stays_in_front_of_what_is_older(archive: Archive) -> None:
     """A late commit has a later place than its time says: it waits for those before it."""
     archive.fill(2)
@@ -428,6 +439,23 @@ def test_heads_are_signed_from_time_to_time_and_only_for_what_is_new(archive: Ar
     assert due(10) == []
     assert due(16) == [4]
     assert due(60) == []
+
+
+def test_nothing_is_signed_that_contradicts_the_chain_or_an_earlier_head(archive: Archive) -> None:
+    archive.fill(3)
+    tamper("UPDATE audit_streams SET sequence = 2")
+    with pytest.raises(BrokenChain, match="not what it was at 2"):
+        archive.sign()
+    tamper("UPDATE audit_streams SET sequence = 3")
+    archive.sign()
+    tamper("UPDATE audit_events SET user_id = 'scapegoat' WHERE id = :id", id=event_id(2))
+    reseal(after=1)
+    archive.fill(2)
+    with pytest.raises(BrokenChain, match="not what it was at 3"):
+        archive.sign()
+    tamper("UPDATE audit_heads SET statement = 'x'")
+    with pytest.raises(UntrustedStatement):
+        archive.sign()
 
 
 def test_a_head_is_verified_by_the_key_it_names_long_after_that_key_retired(archive: Archive) -> None:

@@ -11,10 +11,10 @@ from sqlalchemy.exc import IntegrityError
 
 from idp.core.clock import now
 from idp.core.settings import Settings
-from idp.engine.evidence.heads import CHECKPOINT, HEAD, Head, heads, sign, store, stored
+from idp.engine.evidence.heads import CHECKPOINT, HEAD, Head, latest, read_statement, sign, store, stored
 from idp.engine.evidence.report import Report
 from idp.engine.evidence.verification import Verification
-from idp.services.audit.sealing import events, seals, streams
+from idp.services.audit.sealing import BrokenChain, events, seals, streams
 from idp.services.keys.keyset import Keyset
 from idp.storage.batches import BATCH, PAUSE_SECONDS
 from idp.storage.db import reading, transaction
@@ -35,24 +35,23 @@ class Evidence:
     def sign_heads(self, at: datetime, *, is_due: bool = True) -> list[Head]:
         """Sign the end of each chain that has grown; with `is_due`, not before the time set for it.
 
-        Each is logged as well: a log that is kept elsewhere then knows what the database cannot deny later.
-        Raises Unavailable.
+        Each is logged as well: a log that is kept elsewhere then knows what the database cannot deny later. Nothing is
+        signed that contradicts the chain, or what was signed before: raises BrokenChain then; and Unavailable.
         """
-        latest = select(heads.c.stream, func.max(heads.c.sequence), func.max(heads.c.signed_at))
         with reading() as connection:
             ends = connection.execute(select(streams.c.stream, streams.c.sequence, streams.c.hash)).all()
-            known = {
-                stream: (sequence, signed_at)
-                for stream, sequence, signed_at in connection.execute(
-                    latest.where(heads.c.purpose == HEAD).group_by(heads.c.stream)
-                )
-            }
-        made = []
         earliest = at - timedelta(seconds=self._settings.audit.sign_every)
+        made = []
         for end in ends:
-            sequence, signed_at = known.get(end.stream, (0, None))
-            if end.sequence > sequence and not (is_due and signed_at is not None and signed_at > earliest):
-                made += self._keep(self._sign(end.stream, HEAD, end.sequence, end.hash, at))
+            last = latest(end.stream)
+            has_grown = end.sequence > (last.sequence if last else 0)
+            if not has_grown or (is_due and last is not None and last.signed_at > earliest):
+                continue
+            _require_agreement(end.stream, end.sequence, end.hash)
+            if last is not None:
+                said = read_statement(last.statement)
+                _require_agreement(end.stream, said.sequence, bytes.fromhex(said.hash))
+            made += self._keep(self._sign(end.stream, HEAD, end.sequence, end.hash, at))
         return made
 
     @staticmethod
@@ -111,6 +110,17 @@ class Evidence:
     def verify(kept_elsewhere: Sequence[str] = ()) -> Report:
         """Verify all chains, and that they are what these exported heads say. Raises Unavailable."""
         return Verification(kept_elsewhere).run()
+
+
+def _require_agreement(stream: str, sequence: int, hash_: bytes) -> None:
+    """See that a chain has this hash at this place, unless its beginning was deleted up to there."""
+    here = select(seals.c.hash).where(seals.c.stream == stream, seals.c.sequence == sequence)
+    first = select(func.min(seals.c.sequence)).where(seals.c.stream == stream)
+    with reading() as connection:
+        found, begin = connection.execute(here).scalar(), connection.execute(first).scalar()
+    is_gone = found is None and (begin is None or sequence < begin)
+    if not is_gone and found != hash_:
+        raise BrokenChain(f"the stream '{stream}' is not what it was at {sequence}: run 'idp audit verify'")
 
 
 def _beginning(stream: str, before: datetime) -> Sequence[Any]:

@@ -16,7 +16,7 @@ from joserfc.jwk import JWKRegistry, KeySet
 from sqlalchemy import Connection, Table, delete, insert, select
 
 from idp.core.clock import from_timestamp, timestamp
-from idp.core.errors import Invalid
+from idp.core.errors import IdpError, Invalid
 from idp.services.keys.jws import InvalidToken, read_payload, sign_jwt, verify_jwt
 from idp.services.keys.signer import Signer
 from idp.storage.db import reading
@@ -56,7 +56,7 @@ class Head:
     statement: str
 
 
-class UntrustedStatement(Exception):
+class UntrustedStatement(IdpError):
     """A statement that nothing follows from; the reason is its text."""
 
 
@@ -151,6 +151,15 @@ def stored(stream: str | None = None, purpose: str | None = None, since: datetim
     with reading() as connection:
         found = connection.execute(query.order_by(heads.c.stream, heads.c.sequence, heads.c.purpose)).mappings()
         return [Head(**row) for row in found]
+
+
+def latest(stream: str) -> Head | None:
+    """The head of a stream that was signed last."""
+    query = select(heads.c.stream, heads.c.purpose, heads.c.sequence, heads.c.signed_at, heads.c.statement)
+    of_stream = query.where(heads.c.stream == stream, heads.c.purpose == HEAD)
+    with reading() as connection:
+        found = connection.execute(of_stream.order_by(heads.c.sequence.desc()).limit(1)).mappings().one_or_none()
+    return None if found is None else Head(**found)
 
 
 def exported(text: str) -> list[str]:

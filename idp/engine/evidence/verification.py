@@ -88,7 +88,8 @@ class Verification:
         begin_after, hash_ = (base[0].sequence, bytes.fromhex(base[0].hash)) if base else (0, GENESIS)
         expected = {(one.sequence, one.hash) for one in said}
         places = {sequence for sequence, _ in expected}
-        met: dict[int, str] = {}
+        # What a checkpoint says of its place is known without the event.
+        met = {begin_after: hash_.hex()} if base else {}
 
         def report(sequence: int | None, problem: Problem, detail: str) -> None:
             self._find(stream, sequence, problem, detail)
@@ -108,7 +109,7 @@ class Verification:
         self._report.streams.append(walk.summary)
         self._compare_end(walk, end, met)
         for head in sorted(said, key=lambda one: one.sequence):
-            self._compare_head(walk, head, met, begin_after)
+            self._compare_head(walk, head, met)
         self._compare_erasures(walk)
 
     def _base_at(self, stream: str, place: int) -> bytes | None:
@@ -121,7 +122,7 @@ class Verification:
                     return None
         return None
 
-    def _compare_end(self, walk: Walk, end: Any, met: dict[int, str]) -> None:
+    def _compare_end(self, walk: Walk, end: Any, met: Mapping[int, str]) -> None:
         stream = walk.summary.stream
         if end is None:
             if walk.summary.events:
@@ -136,7 +137,7 @@ class Verification:
         if latest is None or latest.sequence < walk.last:
             self._find(stream, walk.last, Problem.FORKED, "there are seals behind the end of the stream")
 
-    def _compare_head(self, walk: Walk, head: Statement, met: dict[int, str], begin_after: int) -> None:
+    def _compare_head(self, walk: Walk, head: Statement, met: Mapping[int, str]) -> None:
         stream, sequence = walk.summary.stream, head.sequence
         if sequence > walk.last:
             detail = f"a head of {head.signed_at:%Y-%m-%dT%H:%M:%SZ} says that the chain had come to {sequence}"
@@ -144,7 +145,7 @@ class Verification:
         elif sequence in met and met[sequence] != head.hash:
             detail = f"a head of {head.signed_at:%Y-%m-%dT%H:%M:%SZ} has another hash: the chain was made anew"
             self._find(stream, sequence, Problem.FORKED, detail)
-        elif sequence in met or sequence <= begin_after:
+        elif sequence in met:
             walk.summary.heads += 1
 
     def _compare_erasures(self, walk: Walk) -> None:
