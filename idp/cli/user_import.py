@@ -126,7 +126,13 @@ class _Report:
 
 def _importer(provider: Provider) -> Importer:
     return Importer(
-        provider.users, provider.passwords, provider.totp, provider.roles, provider.lifecycle, provider.audit
+        provider.users,
+        provider.passwords,
+        provider.totp,
+        provider.roles,
+        provider.lifecycle,
+        provider.clients,
+        provider.audit,
     )
 
 

@@ -96,6 +96,23 @@ def test_lg6_a_megabyte_costs_nothing() -> None:
         assert time.perf_counter() - started < 0.1
 
 
+def test_lg6_no_text_takes_seconds() -> None:
+    """Stand-ins for letters have the library try every combination of them, and it lets no other thread run."""
+    letters = "4@8({[<3691!|0$57+%2"
+    for step in range(1, len(letters), 2):
+        hostile = "".join(letters[number * step % len(letters)] + letters[number % 20] for number in range(128))
+        started = time.process_time()
+        feedback(hostile)
+        assert time.process_time() - started < 0.5
+
+
+def test_a_long_password_is_as_strong_as_its_stronger_end() -> None:
+    strong = "correct horse battery staple"
+    assert feedback("a" * 64).score < 2
+    assert feedback("a" * 40 + strong).score == 4
+    assert feedback(strong + "a" * 40).score == 4
+
+
 @given(st.text(max_size=300), st.lists(st.text(max_size=80), max_size=3))
 def test_any_text_gets_an_answer(password: str, words: list[str]) -> None:
     found = feedback(password, words)

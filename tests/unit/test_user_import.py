@@ -508,15 +508,18 @@ def test_each_import_is_in_the_trail(run: Run, ask: Ask, write: Write) -> None:
 
 
 def test_ids_are_kept_only_if_asked_for_and_free(run: Run, ask: Ask, write: Write) -> None:
+    client = ask("client", "create", "--name", "Shop", "--redirect-uri", "https://a.example/cb")["client_id"]
     rows = lines(
         {"email": "a@example.com", "id": "one"},
         {"email": "b@example.com", "id": "one"},
         {"email": "c@example.com", "id": "x@y"},
         {"email": "d@example.com", "id": "x" * 37},
         {"email": "e@example.com"},
+        {"email": "g@example.com", "id": client},
     )
     answer = import_json(run, write(rows), "--from", "idp", "--keep-ids")
-    assert counts(answer) == {"created": 2, "failed": 3}
+    assert counts(answer) == {"created": 2, "failed": 4}
+    assert "that of a client" in problems(answer)[6]
     assert ask("user", "show", "a@example.com")["id"] == "one"
     import_json(run, write(lines({"email": "f@example.com", "id": "two"})), "--from", "idp")
     assert ask("user", "show", "f@example.com")["id"] != "two"

@@ -43,7 +43,13 @@ def provider(administrator: Administrator) -> Iterator[Provider]:
 
 def importer(provider: Provider) -> Importer:
     return Importer(
-        provider.users, provider.passwords, provider.totp, provider.roles, provider.lifecycle, provider.audit
+        provider.users,
+        provider.passwords,
+        provider.totp,
+        provider.roles,
+        provider.lifecycle,
+        provider.clients,
+        provider.audit,
     )
 
 

@@ -17,6 +17,7 @@ from idp.engine.user_import.record import ImportedUser, NotAPerson
 from idp.engine.user_import.rows import BrokenFile, Row
 from idp.engine.user_import.sources import Source
 from idp.identity.access.roles import Roles
+from idp.identity.clients.registry import ClientRegistry
 from idp.identity.credentials.passwords import Passwords
 from idp.identity.credentials.totp import Totp
 from idp.identity.directory.claims import validated_claims
@@ -69,13 +70,21 @@ class Importer:
     """Stores users. What they have here already is never replaced: a password, a generator, a deactivation."""
 
     def __init__(
-        self, users: Users, passwords: Passwords, totp: Totp, roles: Roles, lifecycle: Lifecycle, audit: AuditTrail
+        self,
+        users: Users,
+        passwords: Passwords,
+        totp: Totp,
+        roles: Roles,
+        lifecycle: Lifecycle,
+        clients: ClientRegistry,
+        audit: AuditTrail,
     ) -> None:
         self._users = users
         self._passwords = passwords
         self._totp = totp
         self._roles = roles
         self._lifecycle = lifecycle
+        self._clients = clients
         self._audit = audit
 
     def run(self, rows: Iterable[Row], source: Source, rules: Rules) -> Iterator[Outcome]:
@@ -173,6 +182,9 @@ class Importer:
             raise Invalid("an id has up to 36 printable ASCII characters, and no '@'", "id")
         if self._users.get(text) is not None:
             raise Conflict("the id is taken")
+        if self._clients.get(text) is not None:
+            # RFC 9700 §4.15: in a token, nobody could tell the person from the client.
+            raise Conflict("the id is that of a client")
         return text
 
     def _update(self, existing: User, imported: ImportedUser, claims: Mapping[str, Any], rules: Rules) -> bool:

@@ -5,7 +5,7 @@ import hmac
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import BoundedSemaphore
@@ -96,16 +96,17 @@ class PasswordHashes:
         if pepper is None:
             return False
         if stored.scheme is not None:
-            spellings = dict.fromkeys((text if typed is None else typed, text))
-            return any(self._matches_legacy(stored.hash, pepper, spelling, patience) for spelling in spellings)
+            return self._matches_legacy(stored.hash, pepper, _spellings(text, typed), patience)
         return self._matches_own(stored.hash, pepper, text, patience)
 
-    def cost_as_much(self, text: str, patience: Patience, like: StoredHash | None = None) -> None:
-        """Do the work of a check and come to nothing: an Argon2 hash that nothing matches, or one `like` that."""
-        if like is None:
-            self._matches_own(self._dummy, self._secrets.current(PEPPER), text, patience)
-        else:
-            self._matches_legacy(like.hash, DerivedKey("", os.urandom(_HASH_BYTES)), text, patience)
+    def cost_as_much(self, text: str, patience: Patience) -> None:
+        """Do the work of a check and come to nothing: an Argon2 hash that nothing matches."""
+        self._matches_own(self._dummy, self._secrets.current(PEPPER), text, patience)
+
+    def cost_as_legacy(self, like: StoredHash, text: str, patience: Patience, typed: str) -> None:
+        """Do the work of checking another system's hash, and come to nothing."""
+        nobody = DerivedKey("", os.urandom(_HASH_BYTES))
+        self._matches_legacy(like.hash, nobody, _spellings(text, typed), patience)
 
     def is_outdated(self, stored: StoredHash) -> bool:
         """True if the hash would be made otherwise today."""
@@ -131,15 +132,18 @@ class PasswordHashes:
             except (VerificationError, InvalidHashError):
                 return False
 
-    def _matches_legacy(self, encoded: str, pepper: DerivedKey, text: str, patience: Patience) -> bool:
+    def _matches_legacy(self, encoded: str, pepper: DerivedKey, spellings: Iterable[str], patience: Patience) -> bool:
+        """True if one of the spellings matches; a wrong password is tried in all of them, whoever it is for."""
         try:
             recipe, mac = from_stored(encoded)
-            with self._turn(patience):
-                digest = derive(recipe, text.encode())
+            for spelling in spellings:
+                with self._turn(patience):
+                    digest = derive(recipe, spelling.encode())
+                if hmac.compare_digest(_mac(pepper, digest), mac):
+                    return True
         except Invalid:
             _log.error("a hash of another system cannot be checked: it is damaged, or asks for too much")
-            return False
-        return hmac.compare_digest(_mac(pepper, digest), mac)
+        return False
 
     @contextmanager
     def _turn(self, patience: Patience) -> Iterator[None]:
@@ -151,6 +155,10 @@ class PasswordHashes:
             yield
         finally:
             self._turns.release()
+
+
+def _spellings(text: str, typed: str | None) -> Iterable[str]:
+    return dict.fromkeys((text if typed is None else typed, text))
 
 
 def _dummy_hash(settings: PasswordSettings) -> str:

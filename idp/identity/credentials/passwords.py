@@ -185,14 +185,14 @@ class Passwords:
         try:
             text = normalize(password)
         except Invalid:
-            text, credential = "", None
+            password, text, credential = "", "", None
         if credential is None or not self._hashes.can_check(credential.stored):
             self._hashes.cost_as_much(text, patience)
-            self._cost_as_legacy(text, patience, sample)
+            self._cost_as_legacy(sample, text, patience, password)
             return None
         if not self._hashes.matches(credential.stored, text, patience, password):
             if credential.stored.scheme is None:
-                self._cost_as_legacy(text, patience, sample)
+                self._cost_as_legacy(sample, text, patience, password)
             else:
                 self._hashes.cost_as_much(text, patience)
             return None
@@ -224,9 +224,9 @@ class Passwords:
             row = connection.execute(_STORED, {"user": user_id or ""}).first()
         return None if row is None else _Credential(StoredHash(row.hash, row.pepper_id), row.changed_at)
 
-    def _cost_as_legacy(self, text: str, patience: Patience, sample: StoredHash | None) -> None:
+    def _cost_as_legacy(self, sample: StoredHash | None, text: str, patience: Patience, typed: str) -> None:
         if sample is not None:
-            self._hashes.cost_as_much(text, patience, sample)
+            self._hashes.cost_as_legacy(sample, text, patience, typed)
 
     def _was_used(self, user_id: str, text: str, typed: str, patience: Patience) -> bool:
         """Among the last ones. Each comparison takes a turn of its own, so that sign-ins come in between."""
