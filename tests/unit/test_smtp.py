@@ -154,8 +154,9 @@ def test_rs8_an_address_cannot_say_anything_to_the_server() -> None:
     ]  # fmt: skip
     with mail_server(smtputf8=True) as server:
         for address in hostile:
-            with pytest.raises((Invalid, MailRefused, Unavailable)):
+            with pytest.raises(Invalid) as caught:
                 send(mailer(server.url()), address)
+            assert "example.com" not in str(caught.value)
         assert server.deliveries == []
 
 

@@ -66,7 +66,8 @@ class Mailer:
             recipient = _recipient(to)
             message = self._message(recipient, subject, text, html, mail_id or new_id(), written_at or now())
         except (ValueError, HeaderParseError, MessageError, IndexError) as error:
-            raise Invalid(f"this cannot be mailed: {error}", "to") from error
+            # Not the error's own words: they repeat the address, and this ends up in logs (KY1).
+            raise Invalid("mail cannot carry this address, or this subject", "to") from error
         tls = self._tls()
         try:
             submit(server, message, self._sender.addr_spec, recipient.addr_spec, tls=tls, name=self._name)
