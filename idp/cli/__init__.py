@@ -23,6 +23,7 @@ from idp.cli.session import session_group
 from idp.cli.token import token_group
 from idp.cli.user import user_group
 from idp.cli.user_import import import_users
+from idp.cli.user_profile import update_user, user_picture
 from idp.cli.worker import worker
 
 __all__ = ["main"]
@@ -34,7 +35,8 @@ def main() -> None:
     """An OpenID Connect and OAuth 2 identity provider. Settings come from the environment (IDP_…)."""
 
 
-user_group.add_command(import_users)
+for of_users in (import_users, update_user, user_picture):
+    user_group.add_command(of_users)
 for command in (
     serve,
     dev,

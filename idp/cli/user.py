@@ -57,7 +57,7 @@ def create(
                 provider.passwords.store(user.id, prepared)
             for role in roles:
                 provider.roles.assign(user.id, role)
-        described = _described(provider, user)
+        described = user_details(provider, user)
     if as_json:
         print_json(described)
     else:
@@ -104,7 +104,7 @@ def list_users(query: str | None, limit: int, after: str | None, as_json: bool) 
 def show(user_ref: str, as_json: bool) -> None:
     """Show a user."""
     with running_provider() as provider:
-        described = _described(provider, find_user(provider, user_ref))
+        described = user_details(provider, find_user(provider, user_ref))
     if as_json:
         print_json(described)
     else:
@@ -133,7 +133,7 @@ def set_email(user_ref: str, email: str, verified: bool, as_json: bool) -> None:
     """Replace a user's e-mail address, by which they sign in. Sessions and tokens stay."""
     with running_provider() as provider:
         user = provider.users.change_email(find_user(provider, user_ref).id, email, verified=verified)
-        described = _described(provider, user)
+        described = user_details(provider, user)
     if as_json:
         print_json(described)
     else:
@@ -232,7 +232,8 @@ def find_user(provider: Provider, reference: str) -> User:
     return user
 
 
-def _described(provider: Provider, user: User) -> dict[str, Any]:
+def user_details(provider: Provider, user: User) -> dict[str, Any]:
+    """A user as the commands show them."""
     return {
         **_record(user),
         "roles": provider.roles.of(user.id),
