@@ -23,11 +23,11 @@ RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /opt/whe
 FROM python:3.13-slim-bookworm
 RUN groupadd --gid 10001 idp \
  && useradd --uid 10001 --gid idp --no-create-home --home-dir /var/lib/idp --shell /usr/sbin/nologin idp \
- && install -d -o idp -g idp -m 0700 /var/lib/idp /var/lib/idp/keys
+ && install -d -o idp -g idp -m 0700 /var/lib/idp /var/lib/idp/keys /var/lib/idp/avatars
 COPY --from=build /opt/idp /opt/idp
 # Many threads otherwise give glibc many arenas, two thirds of which are waste.
 ENV PATH=/opt/idp/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 MALLOC_ARENA_MAX=2 \
-    IDP_ENVIRONMENT=production IDP_KEYS_DIR=/var/lib/idp/keys
+    IDP_ENVIRONMENT=production IDP_KEYS_DIR=/var/lib/idp/keys IDP_AVATARS__DIRECTORY=/var/lib/idp/avatars
 WORKDIR /var/lib/idp
 USER 10001:10001
 EXPOSE 8000

@@ -13,6 +13,7 @@ from idp.cli.database import engine_of, is_sqlite
 from idp.cli.doctor.exchange import Exchange, NoAnswerError, date_of
 from idp.cli.doctor.finding import OK, PROBLEM, WARNING, Finding, quoted
 from idp.cli.doctor.mail import mail, messages
+from idp.cli.doctor.pictures import pictures
 from idp.cli.maintenance import LEASE
 from idp.core.clock import now
 from idp.core.errors import IdpError
@@ -30,7 +31,7 @@ CLIENTS_AT_A_TIME = 500
 
 
 def examine() -> Iterator[Finding]:
-    """Check settings, mail, database, keys, store, clock and reachability."""
+    """Check settings, mail, pictures, database, keys, store, clock and reachability."""
     try:
         settings = load_settings()
     except IdpError as error:
@@ -40,6 +41,7 @@ def examine() -> Iterator[Finding]:
     yield from _settings(settings)
     yield from mail(settings)
     yield from _paths(settings)
+    yield from pictures(settings)
     migrated = False
     for finding in _database(settings):
         migrated = migrated or (finding.check == "migrations" and finding.level == OK)
