@@ -19,7 +19,7 @@ from idp.core.events import Event
 from idp.engine.mail import MAIL_LEASE, MAIL_MESSAGE, AlreadyMailed
 from idp.services.notify.smtp import ANSWER_SECONDS, SUBMISSION_SECONDS
 from idp.services.outbox import Channel, Courier
-from idp.services.outbox.outbox import BACKOFF, MOST_REFUSALS
+from idp.services.outbox.outbox import BACKOFF, MOST_REFUSALS, NO_ACCOUNT
 from idp.storage.db import transaction
 from tests.helpers.backends import Backend
 from tests.helpers.mail_server import mail_server
@@ -257,3 +257,10 @@ def test_whoever_holds_a_mail_no_more_has_no_say_in_it(office: PostOffice) -> No
 def test_the_lease_outlives_the_longest_sending() -> None:
     """`test_a_server_that_dribbles_is_hung_up_on` shows that it is the longest."""
     assert MAIL_LEASE.total_seconds() >= SUBMISSION_SECONDS + ANSWER_SECONDS
+
+
+def test_of_whoever_has_no_account_not_even_the_address_stays(office: PostOffice) -> None:
+    stranger, known = office.write("stranger@example.com"), office.write("known@example.com", user_id="u")
+    office.deliver()
+    assert office.message(stranger).recipient == NO_ACCOUNT
+    assert office.message(known).recipient == "known@example.com"

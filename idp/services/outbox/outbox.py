@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, cast
 
-from sqlalchemy import ColumnElement, Row, Table, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, Table, bindparam, case, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from idp.core.clock import now
@@ -25,6 +25,8 @@ MOST_FOR_ONE: Final = 4
 """Messages that are claimed at once for the same recipient: who is slow or silent leaves room for the others."""
 STATES: Final = ("waiting", "delivered", "failed", "dropped")
 LONGEST_ERROR: Final = 500
+NO_ACCOUNT: Final = "(no account)"
+"""Stands for the recipient of a delivered mail that concerned nobody known."""
 _CONSIDERED: Final = 500
 """The oldest messages that are due, among which the recipients take turns. A bound for the work of one claim."""
 
@@ -219,7 +221,11 @@ def _legible(error: str) -> str:
 
 
 def _forgetting(forget: bool) -> dict[str, Any]:
-    return {"payload": {}, "sealed_payload": None} if forget else {}
+    """What was said goes; with it the address of whoever has no account, of whom nothing is to stay."""
+    if not forget:
+        return {}
+    recipient = case((_c.user_id.is_(None), NO_ACCOUNT), else_=_c.recipient)
+    return {"payload": {}, "sealed_payload": None, "recipient": recipient}
 
 
 _PUT_ONCE: Final = {
