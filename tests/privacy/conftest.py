@@ -30,6 +30,7 @@ def open_provider(backend: Backend, tmp_path: Path) -> Open:
             **backend.environment,
             "IDP_SECRET_KEY": SECRET,
             "IDP_KEYS_DIR": str(tmp_path / "keys"),
+            "IDP_AVATARS__DIRECTORY": str(tmp_path / "pictures"),
             "IDP_PASSWORDS__ARGON2_MEMORY_KIB": "64",
             **settings,
         }
