@@ -23,10 +23,14 @@ class TestBanner:
         seed = {"password": "secret", "users": [], "clients": []}
         command = ".venv/bin/python -m examples.service_client"
         orders = "http://localhost:9101/orders"
-        assert f"\n  OIDC_ISSUER={ISSUER} ORDERS_URL={orders} {command}\n" in demo._banner(ISSUER, MOVED, seed)
-        assert f"\n  {command}\n" in demo._banner(service_client.ISSUER, Ports(8000, 9000, 9001), seed)
+        assert f"\n  OIDC_ISSUER={ISSUER} ORDERS_URL={orders} {command}\n" in demo._banner(
+            ISSUER, MOVED, seed, has_mailbox=True
+        )
+        assert f"\n  {command}\n" in demo._banner(
+            service_client.ISSUER, Ports(8000, 9000, 9001), seed, has_mailbox=True
+        )
         assert f"\n  ORDERS_URL={orders} {command}\n" in demo._banner(
-            service_client.ISSUER, Ports(8000, 9000, 9101), seed
+            service_client.ISSUER, Ports(8000, 9000, 9101), seed, has_mailbox=False
         )
 
     def test_an_interpreter_from_elsewhere(self, monkeypatch: pytest.MonkeyPatch) -> None:
