@@ -307,6 +307,16 @@ def test_nothing_is_put_into_the_place_of_an_erased_person(archive: Archive, cha
     assert archive.problems() == [(5, "erasure forged")]
 
 
+def test_who_it_was_in_kind_stays_proven_when_a_person_was_erased(archive: Archive) -> None:
+    archive.audit.record(Event.TOKEN_ISSUED, actor="client:shop", user_id="ada", client_id="shop")
+    archive.audit.record(Event.SIGN_IN_SUCCEEDED, user_id="ada")
+    archive.audit.seal()
+    archive.erase("ada")
+    for sequence in (1, 2):
+        tamper("UPDATE audit_events SET actor = 'operator' WHERE id = :id", id=event_id(sequence))
+    assert archive.problems() == [(1, "altered"), (2, "altered")]
+
+
 def test_an_erased_person_who_is_back_is_noticed(archive: Archive) -> None:
     """KY4: a backup from before the erasure was restored, and the trail since then put over it."""
     archive.fill(6)
@@ -327,8 +337,10 @@ def test_an_erasure_speaks_of_what_was_before_it(archive: Archive) -> None:
         Event.AUDIT_ERASED, actor="system", user_id="erased-x", stream="main", part="subject", places=[[1, 99]]
     )
     archive.fill(3)
+    hidden = "UPDATE audit_events SET user_id = 'erased-x', session_id = NULL, details = '{}' WHERE id = :id"
+    tamper(hidden, id=event_id(3))
     tamper("UPDATE audit_seals SET subject_salt = NULL WHERE sequence = 3")
-    assert (3, "erasure forged") in archive.problems()
+    assert archive.problems() == [(3, "erasure forged")]
 
 
 # What leaves when its time has come

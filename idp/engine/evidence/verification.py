@@ -152,7 +152,7 @@ class Verification:
         stream = walk.summary.stream
         try:
             for row in _later_erasures(stream, walk.last):
-                walk.note_erasure(row, None)
+                walk.note_erasure(row)
         except UNREADABLE:
             self._find(stream, None, Problem.INSERTED, "an erasure that is not sealed cannot be read")
         walk.summary.erased = len({place for _, place in walk.erased})

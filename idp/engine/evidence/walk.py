@@ -92,18 +92,17 @@ class Walk:
         if altered:
             self._report(sequence, Problem.ALTERED, f"{_names(altered)} of the event {row['id']}")
         elif row["event"] == Event.AUDIT_ERASED:
-            self.note_erasure(row, sequence)
+            self.note_erasure(row)
 
-    def note_erasure(self, row: Mapping[str, Any], sequence: int | None) -> None:
-        """Remember which places an erasure tells of; it speaks of what was before it."""
+    def note_erasure(self, row: Mapping[str, Any]) -> None:
+        """Remember which places an erasure tells of. It speaks of what was before it: of where the walk has been."""
         self.summary.erasures += 1
         details = row["details"]
         if details.get("part") not in (SUBJECT, ORIGIN) or not str(row["user_id"]).startswith(PSEUDONYM_PREFIX):
             return
         for first, last in details.get("places", ()):
-            end = last if sequence is None else min(last, sequence - 1)
             # What lies before the beginning was deleted since.
-            for place in range(max(first, self.summary.first or 1), min(end, self.last) + 1):
+            for place in range(max(first, self.summary.first or 1), min(last, self.last) + 1):
                 self.listed[details["part"], place] = row["user_id"]
 
 
