@@ -181,10 +181,11 @@ class PasswordReset:
         if asker.device is not None:
             return throttle.limited(f"reset:{account}:{asker.device}", limits.reset_mails_per_hour, _HOUR)
         network = asker.network_address
-        # All of them are counted, whichever refuses: an answer that counts less would be a quicker one.
+        # All of them are counted, whichever refuses: an answer that counts less would be a quicker one. The address has
+        # a count beside the account's, also where it is all that there is: one more would tell the two apart.
         refusals = [
             throttle.limited(f"reset:{account}", limits.reset_mails_per_hour, _HOUR),
-            throttle.limited(f"reset:{unknown_account(_canonical(typed))}", limits.reset_mails_per_hour, _HOUR),
+            throttle.limited(f"reset:typed:{unknown_account(_canonical(typed))}", limits.reset_mails_per_hour, _HOUR),
             throttle.limited(
                 f"reset:from:{address_group(network) if network else None}", limits.reset_requests_per_address, _HOUR
             ),

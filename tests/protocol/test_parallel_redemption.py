@@ -4,11 +4,13 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from urllib.parse import urljoin
 
 import httpx
 import pytest
 
 from tests.conftest import StartServer
+from tests.helpers.forgetful import Forgetful, wrong
 from tests.helpers.relying_party import PrivateKey
 from tests.helpers.server import Server
 from tests.protocol.expectations import each_backend_of, error_of, success_of, unverified
@@ -85,3 +87,38 @@ def test_one_assertion_is_accepted_once(two_workers: Server) -> None:
     answers = at_once(60, lambda: party.token(form, authenticate=False))
     assert [response.status_code for response in answers].count(200) == 1
     assert {error_of(response, 401) for response in answers if response.status_code != 200} == {"invalid_client"}
+
+
+@on_each_backend
+def test_one_mailed_link_is_used_once(two_workers: Server) -> None:
+    forgetful = Forgetful(two_workers.create_user(), two_workers.browser())
+    forgetful.ask()
+    link = forgetful.letter().link("/link/password_reset")
+    page = forgetful.browser.page(link)
+    form = page.form_with(button="recover-continue")
+    target, fields = urljoin(page.url, form.action), dict(form.fields)
+    cookies = dict(forgetful.browser.http.cookies)
+
+    def press() -> httpx.Response:
+        return httpx.post(target, data=fields, cookies=cookies, trust_env=False, timeout=60)
+
+    statuses = sorted(response.status_code for response in at_once(60, press))
+    assert statuses == [303] + [410] * 59
+
+
+@on_each_backend
+def test_no_more_than_five_codes_are_looked_at(two_workers: Server) -> None:
+    """RS3, MF3: however many come at once, on both processes."""
+    forgetful = Forgetful(two_workers.create_user(), two_workers.browser())
+    waiting = forgetful.ask()
+    code = forgetful.letter().code
+    form = waiting.form_with(button="code-submit")
+    target, cookies = urljoin(waiting.url, form.action), dict(forgetful.browser.http.cookies)
+
+    def guess() -> httpx.Response:
+        fields = {**dict(form.fields), "code": wrong(code)}
+        return httpx.post(target, data=fields, cookies=cookies, trust_env=False, timeout=60)
+
+    answers = at_once(40, guess)
+    assert sum("The code is incorrect" in answer.text for answer in answers) == 5
+    assert "does not work any more" in forgetful.enter(waiting, code).text
