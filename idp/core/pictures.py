@@ -16,8 +16,8 @@ MEDIA_TYPE: Final = "image/webp"
 _PROGRAM: Final = Path(__file__).with_name("picture_worker.py")
 _AT_ONCE: Final = 2
 """Pictures that a process of ours has decoded at a time: each may take a processor and much memory."""
-_PATIENCE_SECONDS: Final = 5.0
-_LONGEST_SECONDS: Final = 9.0
+_PATIENCE_SECONDS: Final = 2.0
+_LONGEST_SECONDS: Final = 7.5
 _turns = threading.BoundedSemaphore(_AT_ONCE)
 
 #: How the formats that can be decoded begin. Others are not worth a process.
@@ -36,7 +36,7 @@ class NotAPicture(Invalid):
 def square_copies(data: bytes, sides: Sequence[int]) -> list[bytes]:
     """WebP copies of the middle of an uploaded picture, one for each of `sides` (pixels), see `picture_worker`.
 
-    Raises NotAPicture, or Unavailable if too many are being decoded already.
+    Raises NotAPicture, or Unavailable if the machine has too much to do.
     """
     if not data.startswith(_BEGINNINGS) and data[4:8] != b"ftyp":
         raise NotAPicture("unsupported")
@@ -61,8 +61,9 @@ def _run(data: bytes, sides: Sequence[int]) -> bytes:
             timeout=_LONGEST_SECONDS,
             check=False,
         )
-    except subprocess.TimeoutExpired:
-        raise NotAPicture("too_large") from None
+    except subprocess.TimeoutExpired as error:
+        # What takes too much of a processor is killed before; so it is the machine that has too much to do.
+        raise Unavailable("a picture was not decoded in time") from error
     except OSError as error:
         raise Unavailable("pictures cannot be decoded") from error
     if done.returncode != 0:  # killed for its appetite, or torn down by what it read

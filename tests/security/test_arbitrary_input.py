@@ -455,7 +455,7 @@ def test_any_address_is_answered(house: House, path: str, query: bytes, step: st
 
 
 @thrown
-@given(name=st.sampled_from(["idp-session", "idp-browser", "idp-accounts", "idp-locale"]), value=raw_bytes)
+@given(name=st.sampled_from(["idp-session", "idp-browser", "idp-accounts", "idp-locale", "idp-theme"]), value=raw_bytes)
 def test_any_cookie_is_taken(house: House, name: str, value: bytes) -> None:
     client = house.app.test_client(use_cookies=False)
     cookie = {"HTTP_COOKIE": f"{name}={value.decode('latin-1')}"}

@@ -103,7 +103,10 @@ def test_the_metadata_says_what_pyproject_says(wheel: Path, names: set[str]) -> 
     assert (metadata["Name"], metadata["Version"]) == ("idp", project["version"])
     assert metadata["Requires-Python"] == project["requires-python"]
     required = {str(Requirement(line)) for line in metadata.get_all("Requires-Dist") or []}
-    assert required == {str(Requirement(line)) for line in project["dependencies"]}
+    extras = [
+        f'{line}; extra == "{name}"' for name, lines in project["optional-dependencies"].items() for line in lines
+    ]
+    assert required == {str(Requirement(line)) for line in (*project["dependencies"], *extras)}
     assert "idp = idp.cli:main" in scripts
     assert any("licenses/LICENSE" in name for name in names)
 

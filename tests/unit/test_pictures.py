@@ -208,23 +208,37 @@ def test_decoders_see_nothing_of_ours(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("program", "reason"),
     [
-        ("import time; time.sleep(60)", "too_large"),
         ("import os; os.kill(os.getpid(), 9)", "too_large"),
         ("raise SystemExit(3)", "unreadable"),
         ("print('not json')", "unreadable"),
     ],
 )
-def test_a_decoder_that_hangs_dies_or_raves_is_a_refusal(
+def test_a_decoder_that_dies_or_raves_is_a_refusal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, reason: str
 ) -> None:
     (tmp_path / "p.py").write_text(program)
     monkeypatch.setattr(pictures, "_PROGRAM", tmp_path / "p.py")
-    monkeypatch.setattr(pictures, "_LONGEST_SECONDS", 0.5)
     assert refusal(photograph(2, 2)) == reason
 
 
+def test_a_decoder_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "p.py").write_text("import time; time.sleep(60)")
+    monkeypatch.setattr(pictures, "_PROGRAM", tmp_path / "p.py")
+    monkeypatch.setattr(pictures, "_LONGEST_SECONDS", 0.5)
+    with pytest.raises(Unavailable):
+        square_copies(photograph(2, 2), SIDES)
+
+
+def test_a_decoder_that_computes_for_ever_is_killed_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = "import resource; resource.setrlimit(resource.RLIMIT_CPU, (1, 1))\n"
+    (tmp_path / "p.py").write_text(limits + "while True: pass")
+    monkeypatch.setattr(pictures, "_PROGRAM", tmp_path / "p.py")
+    monkeypatch.setattr(pictures, "_LONGEST_SECONDS", 60)
+    assert refusal(photograph(2, 2)) == "too_large"
+
+
 def test_only_so_many_are_decoded_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "p.py").write_text("import time; time.sleep(2)")
+    (tmp_path / "p.py").write_text("import time; time.sleep(2); raise SystemExit(1)")
     monkeypatch.setattr(pictures, "_PROGRAM", tmp_path / "p.py")
     monkeypatch.setattr(pictures, "_PATIENCE_SECONDS", 0.2)
     outcomes: list[type[BaseException]] = []
