@@ -167,7 +167,7 @@ def deactivate(user_ref: str) -> None:
     click.echo(f"Deactivated {user.id}; every session is ended.")
 
 
-@user_group.command("reactivate")
+@user_group.command("reactivate", short_help="Let a user sign in again.")
 @click.argument("user_ref", metavar="USER")
 def reactivate(user_ref: str) -> None:
     """Let a user sign in again who was deactivated, locked out, or going to be deleted."""

@@ -31,6 +31,7 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, st
         "IDP_KEYS__ALGORITHMS": "RS256",
         "IDP_PASSWORDS__ARGON2_MEMORY_KIB": "64",
         "IDP_PASSWORDS__ARGON2_ITERATIONS": "1",
+        "IDP_PASSWORDS__BREACH_CHECK": "off",
         # Nobody listens there.
         "IDP_ISSUER": "http://localhost:1",
     }

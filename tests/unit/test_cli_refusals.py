@@ -82,8 +82,9 @@ class TestPasswords:
         assert "attackers try first" in failure(run(*create, stdin="password\n"))
 
     def test_every_violation_has_words(self) -> None:
-        settings = PasswordSettings()
+        settings = PasswordSettings(minimum_score=4)
         samples = (
+            "monkey monkey dragon",
             "x",
             "x" * 5000,
             "nul \0 inside here",
@@ -93,6 +94,7 @@ class TestPasswords:
             "annabella-2-3-4",
         )
         found = [violation for sample in samples for violation in check(sample, settings, ["annabella"])]
+        found += [Violation("breached"), Violation("reused")]  # which no pure function can find out
         documented = (Violation.__doc__ or "").partition("Codes:")[2]
         assert {violation.code for violation in found} == set(documented.split("`")[1::2])
         assert all("{" not in violation.meaning and violation.meaning for violation in found)
