@@ -71,6 +71,18 @@ def test_a_row_that_fails_takes_nothing_with_it(provider: Provider) -> None:
         assert (provider.users.find_by_email(user["email"]) is None) == (number in failing)
 
 
+def test_ky4_nobody_is_given_the_identifier_of_somebody_who_was_erased(provider: Provider) -> None:
+    row = {"email": "ann@example.com", "id": "4711"}
+    assert [outcome.result for outcome in bring(provider, [row], keep_ids=True)] == [Result.CREATED]
+    provider.lifecycle.delete("4711")
+    (outcome,) = bring(provider, [row], keep_ids=True)
+    assert outcome.result is Result.FAILED
+    assert "erased" in str(outcome)
+    assert provider.users.find_by_email("ann@example.com") is None
+    assert [outcome.result for outcome in bring(provider, [row])] == [Result.CREATED], "under a new one they may"
+    assert provider.eraser.reapply() == 0
+
+
 def test_strict_in_the_middle_of_a_batch(provider: Provider) -> None:
     users = [{"email": f"u{number}@example.com"} for number in range(2 * BATCH)]
     users[BATCH + 3] = {"email": "nobody"}

@@ -34,6 +34,12 @@ def tombstone(user_id: str) -> str:
     return sha256_hex(f"erased user {user_id}")
 
 
+def was_erased(user_id: str) -> bool:
+    """True if a user of that identifier was erased: nobody is given it again."""
+    with reading() as connection:
+        return connection.execute(select(_table.c.key).where(_table.c.key == tombstone(user_id))).first() is not None
+
+
 def read_list(path: Path) -> set[str]:
     """The hashes in a file, one on each line; none if it is not there yet. Raises Unavailable if it cannot be read."""
     try:

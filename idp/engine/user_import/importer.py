@@ -13,6 +13,7 @@ from idp.core.errors import Conflict, Invalid, NotFound
 from idp.core.events import Event
 from idp.core.randomness import is_identifier
 from idp.engine.lifecycle import Lifecycle
+from idp.engine.privacy.tombstones import was_erased
 from idp.engine.user_import.record import ImportedUser, NotAPerson
 from idp.engine.user_import.rows import BrokenFile, Row
 from idp.engine.user_import.sources import Source
@@ -182,6 +183,9 @@ class Importer:
             raise Invalid("an id has up to 36 printable ASCII characters, and no '@'", "id")
         if self._users.get(text) is not None:
             raise Conflict("the id is taken")
+        if was_erased(text):
+            # Applications would take the one for the other, and the next look at backups would erase them again (KY4).
+            raise Conflict("the id is that of somebody who was erased")
         if self._clients.get(text) is not None:
             # RFC 9700 §4.15: in a token, nobody could tell the person from the client.
             raise Conflict("the id is that of a client")
