@@ -70,6 +70,7 @@ def _answers(application: Flask) -> Any:
                 finally:
                     db.session.remove()
         headers = [("Content-Type", kind), ("Content-Length", str(len(body))), ("Cache-Control", "no-store")]
+        headers.append(("Server", "idp"))  # and not which Python
         if status.startswith("401"):
             headers.append(("WWW-Authenticate", "Bearer"))
         start_response(status, headers)
