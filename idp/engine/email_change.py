@@ -9,6 +9,7 @@ never those that are older.
 from dataclasses import dataclass
 from typing import Final
 
+from idp.core.clock import now
 from idp.core.crypto import sha256_hex
 from idp.core.errors import Conflict, Invalid, TooMany
 from idp.core.events import Event
@@ -123,7 +124,8 @@ class EmailChange:
             return proof is not None and self._confirm(user.id, proof)
 
     def undo(self, proof: Proof) -> bool:
-        """Give the account back to its former address: sessions end, the password is void, later links too.
+        """Give the account back to its former address: sessions end, the password is void, later links too, and so is
+        a wish to have it deleted.
 
         False, and everything is shut, if the address has become somebody else's meanwhile: then operators decide. To be
         called in the transaction that redeems the proof.
@@ -134,7 +136,12 @@ class EmailChange:
                 return False
             actor = _by(user_id)
             try:
-                rooms.users.change_email(user_id, proof.address, verified=bool(proof.details[_VERIFIED]), actor=actor)
+                user = rooms.users.change_email(
+                    user_id, proof.address, verified=bool(proof.details[_VERIFIED]), actor=actor
+                )
+                if user.may_come_back(now()):
+                    # Whoever took the account over may have left with it, to have it deleted.
+                    rooms.users.set_status(user_id, "active", actor=actor)
                 is_restored = True
             except Conflict:
                 rooms.users.set_status(user_id, "deactivated", actor="system")

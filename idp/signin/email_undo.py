@@ -28,6 +28,10 @@ def email_undo(proof: Proof) -> ResponseReturnValue:
     """GET and POST /link/email_undo: the former address counts again, and a new password is chosen at once."""
     if proof.user_id is None or not current_provider().email_change.undo(proof):
         return redirect(url_for("signin.email_disputed"), 303)
+    user = current_provider().users.get(proof.user_id)
+    if user is None or not user.is_active:
+        # Operators switched it off; what they say of that is said when somebody signs in.
+        return redirect(url_for("signin.start"), 303)
     # There is no password left; whoever reads mail at the address has just shown that they do.
     owner = ProvenOwner(proof.user_id, proof.address, None, proof.id)
     return begin(

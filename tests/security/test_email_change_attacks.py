@@ -326,6 +326,33 @@ def test_a_former_address_that_is_somebody_elses_by_now_shuts_the_account(
     assert browser.page("/account/").data_page == "login"
 
 
+@pytest.mark.parametrize("departure", ["deactivate", "request_deletion"])
+def test_a_thief_who_has_the_account_deleted_has_it_taken_back_all_the_same(
+    server: Server, browser: Browser, person: Person, departure: str
+) -> None:
+    signed_in(browser, person)
+    changed(server, browser, new_address())
+    with server.administrator.provider() as provider:
+        getattr(provider.leaving, departure)(person.id)
+    assert stored(server, person).status != "active"
+    page = taken_back(server.browser(), undo_link(server, person.email))
+    assert page.data_page == "new-password"
+    user = stored(server, person)
+    assert (user.status, user.email, user.erase_after) == ("active", person.email, None)
+
+
+def test_who_was_switched_off_by_operators_stays_so(server: Server, browser: Browser, person: Person) -> None:
+    signed_in(browser, person)
+    changed(server, browser, new_address())
+    link = undo_link(server, person.email)
+    with server.administrator.provider() as provider:
+        provider.lifecycle.deactivate(person.id)
+    page = taken_back(server.browser(), link)
+    assert page.status in (200, 409, 410)
+    assert page.data_page != "new-password"
+    assert stored(server, person).status == "deactivated"
+
+
 def test_parallel_undos_happen_once(server: Server, browser: Browser, person: Person) -> None:
     signed_in(browser, person)
     changed(server, browser, new_address())
