@@ -29,14 +29,21 @@ from idp.storage.db import transaction
 _HOUR: Final = 3600
 _CREDENTIAL: Final = "credential"
 """In a proof's details: the password that is to be replaced (`Passwords.version`)."""
+_ATTEMPT: Final = "attempt"
+"""In a proof's details: by which the audit trail tells this reset from others, however many messages it takes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Where a request comes from. `device` names a browser that has signed in to the account before, if it has."""
+    """Where a request comes from."""
 
     device: str | None
+    """A browser that has signed in to the account before, if it has."""
     network_address: str | None
+    attempt: str
+    """The sign-in in which the person asks, and perhaps asks again."""
+    form: str
+    """The form that asks, which may be sent twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +54,7 @@ class ProvenOwner:
     address: str
     credential: str | None
     attempt: str
-    """The proof, by which the audit trail tells this reset from others."""
+    """By which the audit trail tells this reset from others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +78,11 @@ class PasswordReset:
         self._settings = settings
         self._rooms = rooms
 
-    def request(self, typed: str, asker: Asker, once: str) -> str:
+    def request(self, typed: str, asker: Asker) -> str:
         """Mail a code and a link, if an active user has this address; returns the proof to try codes on in any case.
 
         What was mailed before works no more, unless nothing is mailed because there was too much already (RS8): the
-        answer is the same then, too. `once` names the form that asks; raises AlreadyMailed if it was sent twice.
+        answer is the same then, too. Raises AlreadyMailed if the form was sent twice.
         """
         rooms = self._rooms
         user = rooms.users.find_by_email(typed)
@@ -84,21 +91,21 @@ class PasswordReset:
         account = user.id if user else unknown_account(_canonical(typed))
         with transaction():
             if self._is_too_much(account, typed, asker):
-                self._record_request(user, new_id(), "limited")
+                self._record_request(user, asker.attempt, "limited")
                 return new_id()
             issued = rooms.proofs.issue(
                 Purpose.PASSWORD_RESET,
                 account,
                 (recipient.email or "") if recipient else "",
                 user_id=recipient.id if recipient else None,
-                details={_CREDENTIAL: credential},
+                details={_CREDENTIAL: credential, _ATTEMPT: asker.attempt},
             )
-            self._mail(recipient, issued, once)
+            self._mail(recipient, issued, asker.form)
             reason = None if recipient else "not_active" if user else "unknown_user"
-            self._record_request(user, issued.proof.id, reason)
+            self._record_request(user, asker.attempt, reason)
         return issued.proof.id
 
-    def try_code(self, proof_id: str, code: str) -> tuple[CodeVerdict, ProvenOwner | None]:
+    def try_code(self, proof_id: str, code: str, attempt: str) -> tuple[CodeVerdict, ProvenOwner | None]:
         """Look at a code that was typed; who has proven themselves comes with the right one."""
         rooms = self._rooms
         with transaction():
@@ -107,7 +114,7 @@ class PasswordReset:
             if verdict is CodeVerdict.RIGHT and owner is None:
                 verdict = CodeVerdict.OVER
             if owner is None:
-                rooms.audit.record(Event.PASSWORD_RESET_REFUSED, attempt=proof_id, reason=verdict.value)
+                rooms.audit.record(Event.PASSWORD_RESET_REFUSED, attempt=attempt, reason=verdict.value)
         return verdict, owner
 
     def owner(self, proof: Proof) -> ProvenOwner | None:
@@ -118,7 +125,7 @@ class PasswordReset:
         """
         if proof.user_id is None:
             return None
-        owner = ProvenOwner(proof.user_id, proof.address, proof.details.get(_CREDENTIAL), proof.id)
+        owner = ProvenOwner(proof.user_id, proof.address, proof.details.get(_CREDENTIAL), proof.details[_ATTEMPT])
         return owner if self._still_stands(owner) else None
 
     def complete(

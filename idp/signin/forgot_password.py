@@ -65,15 +65,20 @@ def send_proof(visit: Visit, username: str) -> None:
     provider = current_provider()
     user = provider.users.find_by_email(username)
     is_known = user is not None and user.id in known_accounts()
-    asker = Asker(browser_id(provider.settings) if is_known else None, request_address())
     # A form that is sent twice at once would replace its own code. Each mail prolongs the sign-in, so the next differs.
-    once = sha256_hex(f"{visit.interaction.id}:{visit.interaction.expires_at.isoformat()}")
+    form = sha256_hex(f"{visit.interaction.id}:{visit.interaction.expires_at.isoformat()}")
+    device = browser_id(provider.settings) if is_known else None
     try:
-        proof_id = provider.password_reset.request(username, asker, once)
+        proof_id = provider.password_reset.request(username, Asker(device, request_address(), attempt_of(visit), form))
     except AlreadyMailed:
         return
     if visit.save(prolong=True, recovery=Recovery(username=username, proof_id=proof_id)) is not None:
         provider.store.put(waiting_key(proof_id), visit.interaction.id.encode(), _KEPT_SECONDS)
+
+
+def attempt_of(visit: Visit) -> str:
+    """What the audit trail calls the reset in this sign-in, whose own id is a bearer value of the browser."""
+    return sha256_hex(f"reset:{visit.interaction.id}")[:32]
 
 
 def waiting_key(proof_id: str) -> str:

@@ -49,7 +49,7 @@ def _prepared(user: User, password: str) -> PreparedPassword:
 def _set(visit: Visit, recovery: Recovery, user: User, password: PreparedPassword, *, sign_out: bool) -> Response:
     session = visit.session
     own_session = session.id if session and session.user_id == user.id else None
-    owner = ProvenOwner(user.id, recovery.address, recovery.credential, recovery.proof_id or "")
+    owner = ProvenOwner(user.id, recovery.address, recovery.credential, recovery.attempt)
     started_at = now()
     try:
         credential = current_provider().password_reset.complete(

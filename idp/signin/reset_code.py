@@ -7,7 +7,7 @@ from idp.engine.interaction import Recovery, Step
 from idp.engine.password_reset import ProvenOwner
 from idp.identity.credentials.mailed_proofs import CodeVerdict
 from idp.signin.dispatcher import Visit, page
-from idp.signin.forgot_password import send_proof
+from idp.signin.forgot_password import attempt_of, send_proof
 from idp.web import texts
 from idp.web.pages import PageError, render_page
 from idp.web.provider import current_provider
@@ -37,10 +37,10 @@ def proven(owner: ProvenOwner, username: str) -> Recovery:
     """What an Interaction knows once the person has brought back what was mailed."""
     return Recovery(
         username=username,
-        proof_id=owner.attempt,
         user_id=owner.user_id,
         address=owner.address,
         credential=owner.credential,
+        attempt=owner.attempt,
     )
 
 
@@ -50,7 +50,7 @@ def _tried(visit: Visit, recovery: Recovery, proof_id: str) -> ResponseReturnVal
         return _form(visit, recovery, texts.ENTER_CODE)
     if not (code.isascii() and code.isdigit() and len(code) == 6):
         return _form(visit, recovery, texts.CODE_FORMAT)
-    verdict, owner = current_provider().password_reset.try_code(proof_id, code)
+    verdict, owner = current_provider().password_reset.try_code(proof_id, code, attempt_of(visit))
     if owner is None:
         over = verdict is CodeVerdict.OVER
         return _form(visit, recovery, texts.MAILED_CODE_OVER if over else texts.MAILED_CODE_INCORRECT)

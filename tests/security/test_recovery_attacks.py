@@ -282,7 +282,7 @@ def test_the_code_after_ten_minutes(house: House, forgetful: Forgetful) -> None:
             proof_id = connection.execute(select(MailedProof.id)).scalar_one()
         clock.move_to(start + timedelta(minutes=10))
         with house.provider() as provider:
-            assert provider.password_reset.try_code(proof_id, letter.code)[1] is None
+            assert provider.password_reset.try_code(proof_id, letter.code, "attempt")[1] is None
 
 
 def test_the_new_password_can_be_thought_about_for_ten_minutes(house: House, forgetful: Forgetful) -> None:

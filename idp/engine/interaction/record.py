@@ -64,6 +64,8 @@ class Recovery:
     """Who has proven that they read mail at `address`; they may replace the password `credential`."""
     address: str = ""
     credential: str | None = None
+    attempt: str = ""
+    """What the audit trail calls this reset."""
 
 
 @dataclass(frozen=True, slots=True)
