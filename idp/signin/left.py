@@ -4,6 +4,7 @@ from flask import url_for
 from flask.typing import ResponseReturnValue
 
 from idp.web.pages import render_page
+from idp.web.provider import current_provider
 
 
 def account_off() -> ResponseReturnValue:
@@ -13,4 +14,7 @@ def account_off() -> ResponseReturnValue:
 
 def account_leaving() -> ResponseReturnValue:
     """GET /account-leaving: the account will be deleted, as its owner wished."""
-    return render_page("signin/left.html", is_leaving=True, sign_in_url=url_for("signin.start"))
+    can_be_undone = current_provider().settings.privacy.deletion_delay > 0
+    return render_page(
+        "signin/left.html", is_leaving=True, can_be_undone=can_be_undone, sign_in_url=url_for("signin.start")
+    )

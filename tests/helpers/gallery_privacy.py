@@ -94,5 +94,10 @@ PRIVACY_VARIANTS = (
     Variant("come-back-rtl", "signin/come_back.html", {**_BACK, "user": RTL_USER}, "he"),
     Variant("account-kept", "signin/account_kept.html", {"sign_in_url": "/signin/"}),
     Variant("account-off", "signin/left.html", {"is_leaving": False, "sign_in_url": "/signin/"}),
-    Variant("account-leaving", "signin/left.html", {"is_leaving": True, "sign_in_url": "/signin/"}, "de"),
+    Variant(
+        "account-leaving",
+        "signin/left.html",
+        {"is_leaving": True, "can_be_undone": True, "sign_in_url": "/signin/"},
+        "de",
+    ),
 )

@@ -80,3 +80,18 @@ def test_ky4_a_list_is_applied_again(run: Run, ask: Ask, ann: str, tmp_path: Pat
     with running_provider() as provider:
         assert provider.users.get(ann) is None
     assert "Nobody" in run("privacy", "reapply").stdout
+
+
+def test_ky4_the_doctor_sees_that_the_database_is_older_than_an_erasure(
+    run: Run, ann: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "erased"
+    monkeypatch.setenv("IDP_PRIVACY__ERASED_LIST", str(kept))
+    assert "erased users" in run("doctor").stdout
+    kept.write_text(f"{tombstone(ann)}\n{tombstone('made and erased since the backup')}\n")
+    told = run("doctor").stdout
+    assert "run 'idp privacy reapply'" in told
+    assert run("privacy", "reapply").exit_code == 0
+    assert "run 'idp privacy reapply'" not in run("doctor").stdout
+    monkeypatch.setenv("IDP_PRIVACY__ERASED_LIST", str(tmp_path / "no" / "such" / "place"))
+    assert "nobody can be erased" in run("doctor").stdout

@@ -14,6 +14,7 @@ from idp.cli.doctor.exchange import Exchange, NoAnswerError, date_of
 from idp.cli.doctor.finding import OK, PROBLEM, WARNING, Finding, quoted
 from idp.cli.doctor.mail import mail, messages
 from idp.cli.doctor.pictures import pictures
+from idp.cli.doctor.privacy import list_of_erased, returned
 from idp.cli.maintenance import LEASE
 from idp.core.clock import now
 from idp.core.errors import IdpError
@@ -42,6 +43,7 @@ def examine() -> Iterator[Finding]:
     yield from mail(settings)
     yield from _paths(settings)
     yield from pictures(settings)
+    yield from list_of_erased(settings)
     migrated = False
     for finding in _database(settings):
         migrated = migrated or (finding.check == "migrations" and finding.level == OK)
@@ -133,6 +135,7 @@ def _services(settings: Settings) -> Iterator[Finding]:
             ("algorithms", _algorithms),
             ("worker", _worker),
             ("messages", messages),
+            ("erased users", returned),
             ("demo", _demo_accounts),
             ("sign-ins", _sign_ins),
         )

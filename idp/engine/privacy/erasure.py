@@ -96,9 +96,13 @@ class Eraser:
         missing = self._tombstones.missing_here()
         return self.reapply(missing) if missing else 0
 
+    def unknown_here(self) -> int:
+        """How many erasures the file knows of and the database does not: it was restored. Raises Unavailable."""
+        return len(self._tombstones.missing_here())
+
     def reapply(self, keys: Iterable[str] = ()) -> int:
         """Erase everybody who was erased before, by what the database and the file say, and by further `keys`."""
-        keys = set(keys)
+        keys = {*keys, *self._tombstones.missing_here()}
         returned = self._tombstones.returned(keys)
         for user_id in returned:
             with suppress(NotFound):
