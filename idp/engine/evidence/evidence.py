@@ -125,13 +125,10 @@ def _require_agreement(stream: str, sequence: int, hash_: bytes) -> None:
 
 def _beginning(stream: str, before: datetime) -> Sequence[Any]:
     """The first seals of a stream whose events are all older than that instant."""
-    query = (
-        select(seals.c.sequence, seals.c.event_id, seals.c.hash, events.c.at)
-        .outerjoin_from(seals, events, events.c.id == seals.c.event_id)
-        .where(seals.c.stream == stream)
-        .order_by(seals.c.sequence)
-        .limit(BATCH)
-    )
+    some = select(seals.c.sequence, seals.c.event_id, seals.c.hash).where(seals.c.stream == stream)
+    which = some.order_by(seals.c.sequence).limit(BATCH).subquery()
+    query = select(*which.c, events.c.at).outerjoin_from(which, events, events.c.id == which.c.event_id)
+    query = query.order_by(which.c.sequence)
     with reading() as connection:
         rows = connection.execute(query).all()
     count = 0

@@ -102,13 +102,10 @@ def oldest(wanted: AuditFilter) -> Iterator[SealedRecord]:
     every = wanted.conditions()
     where: tuple[ColumnElement[bool], ...] = ()
     while True:
-        query = (
-            select(*RECORD_COLUMNS, events.c.stream, *_SEAL)
-            .outerjoin_from(events, seals, seals.c.event_id == events.c.id)
-            .where(*every, *where)
-            .order_by(events.c.at, events.c.id)
-            .limit(_PAGE)
-        )
+        some = select(*RECORD_COLUMNS, events.c.stream).where(*every, *where)
+        which = some.order_by(events.c.at, events.c.id).limit(_PAGE).subquery()
+        query = select(*which.c, *_SEAL).outerjoin_from(which, seals, seals.c.event_id == which.c.id)
+        query = query.order_by(which.c.at, which.c.id)
         with reading() as connection:
             page = [_sealed_record(row) for row in connection.execute(query).all()]
         yield from page
