@@ -16,6 +16,8 @@ from idp.web.browser_session import forget_session
 from idp.web.provider import current_provider
 
 _REASON = "revoked_by_user"
+_MOST_SHOWN = 100
+"""Programs that sign in like browsers leave thousands behind; the button for all others ends those too."""
 
 
 @account_page()
@@ -27,7 +29,8 @@ def sessions(account: Account) -> ResponseReturnValue:
         account,
         "account/sessions.html",
         section="account.sessions",
-        sessions=[_view(account, session) for session in own_first],
+        sessions=[_view(account, session) for session in own_first[:_MOST_SHOWN]],
+        not_shown=len(own_first[_MOST_SHOWN:]),
         others=len(own_first) - 1,
         sign_out_others_url=url_for("account.sign_out_others"),
         zone=zone_name(account.user),

@@ -66,6 +66,7 @@ _SESSIONS = account(
         {**_SESSION, "device": '"><script>alert(document.domain)</script>', "address": "2001:db8:85a3::8a2e:370:7334"},
     ],
     others=3,
+    not_shown=0,
     sign_out_others_url="/account/sessions/end-others",
     zone="Central European Time",
 )
@@ -175,7 +176,7 @@ ACCOUNT_VARIANTS = (
         {**_SESSIONS, "sessions": _SESSIONS["sessions"][:1], "others": 0},
         "de",
     ),
-    Variant("account-sessions-rtl", "account/sessions.html", {**_SESSIONS, "person": RTL_USER}, "he"),
+    Variant("account-sessions-rtl", "account/sessions.html", {**_SESSIONS, "person": RTL_USER, "not_shown": 12}, "he"),
     *profile_variants(account),
     *email_variants(account),
 )

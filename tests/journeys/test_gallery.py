@@ -92,7 +92,8 @@ def test_targets_are_44_pixels(gallery: str, chromium: Browser) -> None:
         page.goto(f"{gallery}/page/{name}")
         small += page.evaluate(
             """(name) => [...document.querySelectorAll("button, summary, .button, .way-out a, .colophon > a,"
-                 + ".identity-action, .fine-print a, input.input, label.grant")]
+                 + ".identity-action, .fine-print a, input.input, label.grant, .account-nav a, .who-leave,"
+                 + ".sections a, label.check")]
                .filter(e => e.checkVisibility())
                .map(e => [name, e.outerHTML.slice(0, 60), e.getBoundingClientRect()])
                .filter(([, , box]) => box.height < 44 || box.width < 40)

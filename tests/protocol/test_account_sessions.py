@@ -6,7 +6,6 @@ import jwt
 
 from tests.helpers.account import a_page, opened, press
 from tests.helpers.browser import Browser, Person
-from tests.helpers.relying_party import RelyingParty
 from tests.helpers.server import Server
 from tests.protocol.expectations import on_each_backend
 from tests.protocol.logout_receiver import logout_receiver
@@ -115,9 +114,25 @@ def test_a_browser_that_has_signed_in_before_is_not_new(server: Server, person: 
     assert mails(server, person) == []
 
 
-def test_a_browser_of_somebody_else_is_new(server: Server, person: Person, relying_party: RelyingParty) -> None:
+def test_a_browser_of_somebody_else_is_new(server: Server, person: Person) -> None:
     opened(server.browser(), "/account/", person)
     shared = server.browser()
     opened(shared, "/account/", server.create_user())
-    relying_party.tokens(shared, person, prompt="login")
+    server.create_client(skip_consent=True).tokens(shared, person, prompt="login")
     assert mails(server, person) == ["new_device"]
+
+
+def test_of_very_many_sessions_the_latest_are_shown_and_all_can_be_ended(
+    server: Server, browser: Browser, person: Person
+) -> None:
+    opened(browser, "/account/", person)
+    with server.administrator.provider() as provider:
+        for _ in range(120):
+            provider.sessions.open(person.id, ("pwd",), "urn:idp:pwd")
+    page = browser.page("/account/sessions")
+    assert page.text.count("Signed in with") == 100
+    assert "21 more that were used longer ago are not shown." in page.text
+    assert page.text.index("This device") < page.text.index("Last seen"), "this one is never left out"
+    press(browser, page, "sign-out-others")
+    with server.administrator.provider() as provider:
+        assert len(provider.sessions.list(person.id)) == 1
