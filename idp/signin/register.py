@@ -164,7 +164,7 @@ def _checked(typed: _Typed) -> tuple[EmailAddress | None, list[PageError]]:
         except Invalid:
             errors.append(PageError("name", texts.NAME_FORMAT))
     if not typed.password:
-        errors.append(PageError("new_password", texts.ENTER_NEW_PASSWORD))
+        errors.append(PageError("new_password", texts.ENTER_FIRST_PASSWORD))
     for document in settings.documents:
         if typed.accepted.get(document.name) != document.version:
             errors.append(PageError(document.name, texts.ACCEPT_DOCUMENT[document.name]))
