@@ -28,8 +28,11 @@ def come_back(visit: Visit) -> ResponseReturnValue:
 
 def _back(visit: Visit, returning: FirstFactor) -> Response:
     """Nothing that was proven is asked for again; that it still stands is looked at once more."""
+    provider = current_provider()
+    if provider.passwords.version(returning.user_id) != returning.credential:
+        return _too_late(visit)
     try:
-        current_provider().leaving.come_back(returning.user_id)
+        provider.leaving.come_back(returning.user_id)
     except (Conflict, NotFound):
         return _too_late(visit)
     visit.save(returning=None)

@@ -66,6 +66,8 @@ def test_a_download_is_resumed_where_it_broke_off(server: Server, browser: Brows
     assert whole[: size // 2 + 1] + rest.content == whole
     assert fetched(browser, url, Range="bytes=-10").content == whole[-10:]
     assert fetched(browser, url, Range="bytes=5-", **{"If-Range": '"another"'}).content == whole
+    for odd in ("bytes=0-1,5-9", "lines=1-2", "nonsense"):
+        assert fetched(browser, url, Range=odd).content == whole
     beyond = fetched(browser, url, Range=f"bytes={size}-")
     assert (beyond.status_code, beyond.headers["Content-Range"]) == (416, f"bytes */{size}")
     assert browser.http.head(url).headers["Content-Length"] == str(size)

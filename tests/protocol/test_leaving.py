@@ -135,6 +135,18 @@ def test_lg1_a_wrong_password_learns_nothing_of_it(server: Server, browser: Brow
     assert status_of(server, person) == "deactivated"
 
 
+def test_lo3_a_new_password_ends_a_return_that_was_under_way(server: Server, browser: Browser, person: Person) -> None:
+    switch_off(browser, person)
+    asked = signed_in(browser, person)
+    with server.administrator.provider() as provider:
+        provider.lifecycle.set_password(person.id, NEW_PASSWORD)
+    assert press(browser, asked, "come-back").data_page == "login"
+    assert status_of(server, person) == "deactivated"
+    back = signed_in(browser, person, NEW_PASSWORD)
+    press(browser, back, "come-back")
+    assert status_of(server, person) == "active"
+
+
 @pytest.mark.parametrize("leave", [switch_off, delete])
 def test_whoever_left_and_forgot_the_password_chooses_another_and_is_asked_as_well(
     server: Server, browser: Browser, person: Person, leave: Leave
