@@ -28,7 +28,10 @@ def _submitted(account: Account) -> ResponseReturnValue:
     typed, new = request.form.get("password", ""), request.form.get("new_password", "")
     sign_out_others = "sign_out_others" in request.form
     if not typed or not new:
-        missing = ((typed, "password", texts.ENTER_CURRENT_PASSWORD), (new, "new_password", texts.ENTER_NEW_PASSWORD))
+        missing = (
+            (typed, "password", texts.ENTER_CURRENT_PASSWORD),
+            (new, "new_password", texts.ENTER_NEW_PASSWORD),
+        )
         errors = tuple(PageError(name, message) for value, name, message in missing if not value)
         return _form(account, errors, 422, sign_out_others=sign_out_others)
     try:
