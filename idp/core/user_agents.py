@@ -1,5 +1,6 @@
 """Which browser and system a `User-Agent` header speaks of: a claim, good enough to recognise one's own devices by."""
 
+import re
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -9,6 +10,7 @@ from ua_parser import parse_os, parse_user_agent
 _LONGEST_READ: Final = 400
 _LONGEST_NAME: Final = 40
 _LONGEST_RAW: Final = 60
+_WORDS: Final = re.compile(r"[A-Za-z]+(?:[ +-][A-Za-z]+)*")
 #: What people call what the headers call otherwise.
 _NAMES: Final = MappingProxyType({
     "Chrome Mobile": "Chrome",
@@ -36,6 +38,14 @@ class Device:
     def name(self) -> str | None:
         """`Firefox · Windows`, in every language; None if there was no header."""
         return " · ".join(part for part in (self.browser, self.system) if part) or self.raw
+
+    @property
+    def plain_name(self) -> str | None:
+        """The same for mail, which people believe because it comes from us: names in plain words or nothing.
+
+        Whoever asks for a mail to somebody else writes this header, and mail programs make links of addresses (WB2).
+        """
+        return " · ".join(part for part in (self.browser, self.system) if part and _WORDS.fullmatch(part)) or None
 
 
 def device_of(user_agent: str | None) -> Device:

@@ -67,6 +67,6 @@ def origin() -> dict[str, str | None]:
     context = request_context.get()
     return {
         "at": now().isoformat(),
-        "device": device_of(context.user_agent if context else None).name,
+        "device": device_of(context.user_agent if context else None).plain_name,
         "ip_address": context.ip_address if context else None,
     }

@@ -4,7 +4,7 @@ Nothing of somebody who has not proven their address is ever in the directory, s
 victim to walk into (RS6), and there is nothing to clean up after those who do not come back.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -79,6 +79,13 @@ class SignUp:
             raise Invalid("addresses of this domain cannot register here", "email", detail="domain")
         return address
 
+    def ensure_room(self, address: EmailAddress, network_address: str | None) -> None:
+        """Raises TooMany if `begin` is going to: to be asked before a password is hashed for it in vain."""
+        throttle = self._rooms.throttle
+        for key, limit in self._limits(address, network_address):
+            if throttle.is_used_up(key, limit):
+                raise TooMany(throttle.reopens_in(key), is_first=False)
+
     def begin(self, address: EmailAddress, attempt: str, locale: str, network_address: str | None, once: str) -> str:
         """Mail a code to the address, and return the proof that waits for it.
 
@@ -86,12 +93,11 @@ class SignUp:
         no code is right. `attempt` names the sign-in that this belongs to (`digest_of`), `once` the form. Raises
         TooMany (RS8), or AlreadyMailed if the form was sent twice.
         """
-        rooms, limits = self._rooms, self._settings.sign_up
+        rooms = self._rooms
         with transaction():
-            if network_address is not None:
-                self._ensure_few(f"registration:{address_group(network_address)}", limits.quota_per_address)
-            # By the canonical address, so that no other spelling gets more.
-            self._ensure_few(f"mail:{unknown_account(address.canonical)}", limits.mails_per_hour)
+            for key, limit in self._limits(address, network_address):
+                if rooms.throttle.limited(key, limit, _HOUR):
+                    raise TooMany(rooms.throttle.reopens_in(key), is_first=False)
             owner = rooms.users.find_by_email(address.canonical)
             details = {_KNOWN: owner is not None, _ATTEMPT: attempt}
             issued = rooms.proofs.issue(Purpose.REGISTRATION, attempt, address.address, details=details)
@@ -104,10 +110,12 @@ class SignUp:
         """The sign-in for which a registration mail was sent."""
         return str(proof.details.get(_ATTEMPT, ""))
 
-    def _ensure_few(self, key: str, limit: int) -> None:
-        throttle = self._rooms.throttle
-        if throttle.limited(key, limit, _HOUR):
-            raise TooMany(throttle.reopens_in(key), is_first=False)
+    def _limits(self, address: EmailAddress, network_address: str | None) -> Iterator[tuple[str, int]]:
+        limits = self._settings.sign_up
+        if network_address is not None:
+            yield f"registration:{address_group(network_address)}", limits.quota_per_address
+        # By the canonical address, so that no other spelling gets more.
+        yield f"mail:{unknown_account(address.canonical)}", limits.mails_per_hour
 
     def _mail_code(self, issued: IssuedProof, owner: User | None, locale: str, once: str) -> None:
         mail, proof = self._rooms.mail, issued.proof

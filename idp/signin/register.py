@@ -4,6 +4,7 @@ Whoever asks learns nothing about whether the address has an account: the same p
 only the mail knows more (LG1).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from flask import Response, redirect, request, url_for
@@ -17,9 +18,10 @@ from idp.engine.interaction import FirstFactor, Registration, Requirements, Step
 from idp.engine.mail import AlreadyMailed
 from idp.engine.sign_up import NewAccount
 from idp.identity.consents.terms import DOCUMENTS, LONGEST_VERSION
+from idp.identity.credentials.password_policy import Violation, check
 from idp.identity.credentials.passwords import WeakPassword
 from idp.identity.directory.claims import validated_claims
-from idp.identity.directory.emails import EmailAddress
+from idp.identity.directory.emails import EmailAddress, parse_email
 from idp.identity.directory.users import User
 from idp.signin.dispatcher import Visit, page, visit_any
 from idp.signin.sessions import authenticated
@@ -94,15 +96,20 @@ def register(visit: Visit) -> ResponseReturnValue:
     """GET and POST /signin/<id>/register: the address and what the account begins with."""
     if request.method != "POST":
         return _form(visit, _Typed(_proven(visit) or visit.requirements.login_hint or "", _invited_name(visit), "", {}))
-    typed = _Typed.of(_proven(visit))
-    address, errors = _checked(typed)
-    account = _prepared(typed, errors)
-    if account is None or address is None or errors:
+    proven = _proven(visit)
+    typed = _Typed.of(proven)
+    address, errors = _checked(typed, is_proven=proven is not None)
+    if address is None or errors:
         return _form(visit, typed, tuple(errors), 422)
-    if _proven(visit) is not None:
-        return _created(visit, address, account)
     try:
+        if proven is None:
+            current_provider().sign_up.ensure_room(address, request_address())
+        account = _prepared(typed)
+        if proven is not None:
+            return _created(visit, address, account)
         proof_id = begin(visit, address, _locale())
+    except WeakPassword as error:
+        return _form(visit, typed, _password_errors(error.violations), 422)
     except AlreadyMailed:
         return visit.to_hub()
     except TooMany as error:
@@ -146,12 +153,12 @@ def taken_meanwhile(visit: Visit) -> Response:
     return visit.to_hub()
 
 
-def _checked(typed: _Typed) -> tuple[EmailAddress | None, list[PageError]]:
+def _checked(typed: _Typed, *, is_proven: bool) -> tuple[EmailAddress | None, list[PageError]]:
     settings = current_provider().settings.sign_up
     errors: list[PageError] = []
     address = None
     try:
-        address = current_provider().sign_up.admitted_address(typed.email) if typed.email else None
+        address = _address(typed, is_proven=is_proven) if typed.email else None
         if address is None:
             errors.append(PageError("email", texts.ENTER_EMAIL))
     except Invalid as error:
@@ -165,24 +172,35 @@ def _checked(typed: _Typed) -> tuple[EmailAddress | None, list[PageError]]:
             errors.append(PageError("name", texts.NAME_FORMAT))
     if not typed.password:
         errors.append(PageError("new_password", texts.ENTER_FIRST_PASSWORD))
+    else:
+        violations = check(typed.password, current_provider().settings.passwords, _context_words(typed))
+        errors.extend(_password_errors(violations))
     for document in settings.documents:
         if typed.accepted.get(document.name) != document.version:
             errors.append(PageError(document.name, texts.ACCEPT_DOCUMENT[document.name]))
     return address, errors
 
 
-def _prepared(typed: _Typed, errors: list[PageError]) -> NewAccount | None:
-    """The account to be, if its password may be used; what is wrong with that joins the errors."""
-    if not typed.password:
-        return None
-    provider = current_provider()
-    words = [word for word in (typed.email, typed.name, provider.settings.product_name) if word]
-    try:
-        password = provider.passwords.prepare(typed.password, words)
-    except WeakPassword as error:
-        errors.extend(PageError("new_password", texts.password_problem(violation)) for violation in error.violations)
-        return None
-    has_name = provider.settings.sign_up.name != "off"
+def _address(typed: _Typed, *, is_proven: bool) -> EmailAddress:
+    """Whoever was invited may register whatever the domain; others were asked before they were mailed."""
+    return parse_email(typed.email) if is_proven else current_provider().sign_up.admitted_address(typed.email)
+
+
+def _context_words(typed: _Typed) -> list[str]:
+    return [word for word in (typed.email, typed.name, current_provider().settings.product_name) if word]
+
+
+def _password_errors(violations: Iterable[Violation]) -> tuple[PageError, ...]:
+    return tuple(PageError("new_password", texts.password_problem(violation)) for violation in violations)
+
+
+def _prepared(typed: _Typed) -> NewAccount:
+    """The account to be. Asks strangers about its password and hashes it: only when nothing else is wrong.
+
+    Raises WeakPassword.
+    """
+    password = current_provider().passwords.prepare(typed.password, _context_words(typed))
+    has_name = current_provider().settings.sign_up.name != "off"
     return NewAccount(password, (typed.name or None) if has_name else None, _locale(), typed.accepted)
 
 

@@ -506,3 +506,13 @@ def test_who_has_an_account_cannot_be_invited(exclusive: Server) -> None:
     person = exclusive.create_user()
     assert "taken" in exclusive.run("user", "invite", person.email).stderr
     assert "no role" in exclusive.run("user", "invite", "new@example.org", "--role", "nonsense").stderr
+
+
+def test_who_is_invited_registers_whatever_the_domain(special_servers: SpecialServers) -> None:
+    picky = special_servers(
+        "picky_sign_up", "sqlite", IDP_SIGN_UP__POLICY="invitation", IDP_SIGN_UP__ALLOWED_DOMAINS="corp.example"
+    )
+    guest = Newcomer(picky)
+    picky.cli("user", "invite", guest.address, "--json")
+    form = guest.press(guest.browser.page(link_in(guest.mails()[0], "invitation")), "invitation-submit")
+    assert guest.fill_in(form).data_page == "home"

@@ -80,6 +80,25 @@ def test_rs1_no_header_decides_where_the_link_leads(server: Server, poison: dict
         assert "evil.example" not in letter.text
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "https://evil.example/unlock-now",
+        "Visit www.evil.example at once",
+        "www.evil.example/1.0 CFNetwork/1 Darwin/20",
+        "0800 1234567/1.0 CFNetwork/1 Darwin/20",
+    ],
+)
+def test_wb2_whoever_asks_writes_nothing_into_the_mail(house: House, person: Person, header: str) -> None:
+    """The header of a stranger's browser would be read as what we say, and be a link in most mail programs."""
+    asked = Forgetful(person, house.browser(**{"User-Agent": header}))
+    asked.ask()
+    text = asked.letter().text
+    assert "Asked for" in text
+    assert "evil" not in text
+    assert "0800" not in text
+
+
 # RS2
 
 

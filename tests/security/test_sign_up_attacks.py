@@ -1,20 +1,24 @@
 """Attacks on the registration of people. The ids are those of the threat model (docs/explanation/security-model.md)."""
 
 import time
+from pathlib import Path
 from statistics import median
+from typing import Any
 
 import pytest
 
 from idp.core.events import Event
+from idp.identity.credentials.passwords import Passwords, PreparedPassword
 from tests.helpers.browser import Browser, Page
-from tests.helpers.newcomer import Newcomer, link_in
+from tests.helpers.newcomer import PASSWORD, Newcomer, link_in
 from tests.helpers.relying_party import RelyingParty
 from tests.helpers.server import Server
 from tests.protocol.conftest import SpecialServers
 from tests.protocol.conftest import _special_servers as _special_servers
 from tests.protocol.conftest import special_servers as special_servers
 from tests.protocol.expectations import on_each_backend
-from tests.security.attacks import in_parallel
+from tests.security.attacks import in_parallel, must_be_page
+from tests.security.test_sign_in_hardening import House
 
 PLENTY = {"IDP_SIGN_UP__QUOTA_PER_ADDRESS": "10000"}
 REAL_COST = {"IDP_PASSWORDS__ARGON2_MEMORY_KIB": "19456", "IDP_PASSWORDS__ARGON2_ITERATIONS": "2"}
@@ -171,3 +175,27 @@ def test_an_unfinished_registration_opens_nothing(ann: Newcomer, roomy: Server) 
     party: RelyingParty = roomy.create_client()
     silent = ann.browser.callback(party.authorization_request(prompt="none").url)
     assert silent["error"] == "login_required"
+
+
+def test_lg4_nobody_has_passwords_hashed_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each hash takes its turn from somebody who signs in: what cannot begin a registration is not hashed."""
+    house = House(tmp_path, IDP_SIGN_UP__QUOTA_PER_ADDRESS="2")
+    hashed: list[str] = []
+    prepare = Passwords.prepare
+
+    def counted(self: Passwords, password: str, *rest: Any, **options: Any) -> PreparedPassword:
+        hashed.append(password)
+        return prepare(self, password, *rest, **options)
+
+    monkeypatch.setattr(Passwords, "prepare", counted)
+    answers = []
+    for number, typed in enumerate(({}, {"email": "no address"}, {"name": "\u202e"}, {}, {}, {})):
+        browser = house.browser()
+        page = browser.page("/register")
+        values = {"email": f"ann-{number}@example.org", "new_password": PASSWORD, **typed}
+        answers.append(
+            must_be_page(browser.submit(page, page.form_with(button="register-submit"), values=values)).status
+        )
+    house.administrator.close()
+    assert answers == [200, 422, 422, 200, 429, 429]
+    assert len(hashed) == 2

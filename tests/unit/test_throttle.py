@@ -359,12 +359,14 @@ def test_purge_deletes_what_no_longer_counts(throttle: Throttle) -> None:
         assert rows() == {"account:u1": 1}
 
 
-def test_guesses_at_nobody_are_forgotten_after_a_day(throttle: Throttle) -> None:
+def test_lg1_guesses_at_nobody_are_remembered_for_as_long_as_others(throttle: Throttle) -> None:
     with time_machine.travel(now(), tick=False) as clock:
-        throttle.attempt(unknown_account("nobody@example.com"), None, None)
-        clock.shift(86400)
-        throttle.purge()
-        assert rows() == {}
+        for account in (unknown_account("nobody@example.com"), "u1"):
+            throttle.attempt(account, None, None)
+        for days, left in ((364, 2), (2, 0)):
+            clock.shift(timedelta(days=days))
+            throttle.purge()
+            assert len(rows()) == left
 
 
 class TestLimited:

@@ -37,9 +37,8 @@ _PRESENT = select(_rows.c.key, _rows.c.failures, _rows.c.expires_at).where(
 )
 
 _ACCOUNT_MEMORY = timedelta(days=365)
-"""How long the failures that switch an account off stay counted after the last of them."""
-_UNKNOWN_MEMORY = timedelta(days=1)
-"""The same where there is no such account, which nobody will ever unlock or sign in to."""
+"""How long the failures that switch an account off stay counted after the last of them. As long where there is no such
+account: one that opened sooner by itself would tell the two apart (LG1)."""
 _DEVICE_MEMORY = timedelta(days=1)
 """How long after its last failure a device starts afresh; longer than the longest delay."""
 _HARDENED = 4
@@ -76,7 +75,6 @@ class Throttle:
         self._disable_after = settings.disable_after
         self._free_failures = settings.free_failures
         self._account = Counter(_ACCOUNT_MEMORY, limit=settings.disable_after, sliding=True)
-        self._unknown = Counter(_UNKNOWN_MEMORY, limit=settings.disable_after, sliding=True)
         delays = _delays(settings.free_failures, settings.first_delay, settings.longest_delay)
         memory = max(_DEVICE_MEMORY, timedelta(seconds=2 * settings.longest_delay))
         self._strangers = Counter(memory, delays=delays, sliding=True)
@@ -128,8 +126,7 @@ class Throttle:
         if not account:
             return Verdict(True, reserved_at=moment)
         # Always in this order: two guesses can wait for one another, but never in a circle.
-        counter = self._unknown if account.startswith(_UNKNOWN) else self._account
-        number = counter.reserve(connection, _account_key(account), moment)
+        number = self._account.reserve(connection, _account_key(account), moment)
         if number is None:
             raise _Refused(Verdict(False, disabled=True))
         _reserve(connection, self._strangers, _device_key(account, None), moment)
@@ -181,6 +178,12 @@ class Throttle:
         counter = Counter(timedelta(seconds=window), limit)
         with transaction() as connection:
             return counter.reserve(connection, _limit_key(key), now()) is None
+
+    def is_used_up(self, key: str, limit: int) -> bool:
+        """True if `limited` would refuse one more use; counts nothing."""
+        query = select(_rows.c.failures).where(_rows.c.key == _limit_key(key), _rows.c.expires_at > now())
+        with reading() as connection:
+            return (connection.execute(query).scalar_one_or_none() or 0) >= limit
 
     def reopens_in(self, key: str) -> int:
         """Seconds until the window of a `limited` key is over, at least 1."""
