@@ -80,7 +80,7 @@ def test_the_mail_is_read_in_the_mailbox_and_its_link_followed_on_a_phone(demo: 
     expect_page(phone, "mail")
     inside = phone.frame_locator("iframe")
     expect(inside.locator(".code")).to_have_text(code_in(mails_to(demo.issuer, address)[0]))
-    inside.locator("a.button").click()
+    inside.get_by_role("link", name="Confirm this address").click()
 
     expect_page(phone, "mailed-link")
     assert overflow(phone) == 0
