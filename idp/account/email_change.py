@@ -14,6 +14,7 @@ from idp.identity.credentials.mailed_proofs import CodeVerdict
 from idp.web import texts
 from idp.web.pages import PageError, withhold_referrer
 from idp.web.provider import current_provider
+from idp.web.typed_code import typed_code
 
 
 @account_page(fresh=True)
@@ -40,9 +41,9 @@ def email_change_code(account: Account, attempt: str) -> ResponseReturnValue:
     editable(("email",))
     if request.method == "GET":
         return _code_page(account, attempt)
-    code = "".join(character for character in request.form.get("code", "") if character not in " -\u2010\u2011")
-    if not (code.isascii() and code.isdigit() and len(code) == 6):
-        return _code_page(account, attempt, texts.ENTER_CODE if not code else texts.CODE_FORMAT)
+    code, problem = typed_code()
+    if problem is not None:
+        return _code_page(account, attempt, problem)
     verdict = (
         current_provider().email_change.try_code(account.user, attempt, code)
         if is_identifier(attempt)

@@ -11,8 +11,7 @@ from idp.signin.forgot_password import attempt_of, send_proof
 from idp.web import texts
 from idp.web.pages import PageError, render_page
 from idp.web.provider import current_provider
-
-_LONGEST_CODE = 64
+from idp.web.typed_code import typed_code
 
 
 @page(Step.RESET_CODE)
@@ -45,11 +44,9 @@ def proven(owner: ProvenOwner, username: str) -> Recovery:
 
 
 def _tried(visit: Visit, recovery: Recovery, proof_id: str) -> ResponseReturnValue:
-    code = request.form.get("code", "")[:_LONGEST_CODE].replace(" ", "").replace("-", "")
-    if not code:
-        return _form(visit, recovery, texts.ENTER_CODE)
-    if not (code.isascii() and code.isdigit() and len(code) == 6):
-        return _form(visit, recovery, texts.CODE_FORMAT)
+    code, problem = typed_code()
+    if problem is not None:
+        return _form(visit, recovery, problem)
     verdict, owner = current_provider().password_reset.try_code(proof_id, code, attempt_of(visit))
     if owner is None:
         over = verdict is CodeVerdict.OVER

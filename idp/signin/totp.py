@@ -18,6 +18,7 @@ from idp.storage.db import transaction
 from idp.web import texts
 from idp.web.pages import PageError, render_page, user_view
 from idp.web.provider import current_provider
+from idp.web.typed_code import typed_code
 
 _WINDOW_SECONDS = 3600
 
@@ -32,11 +33,9 @@ def totp(visit: Visit) -> ResponseReturnValue:
 
 
 def _submitted(visit: Visit, first: FirstFactor) -> ResponseReturnValue:
-    code = request.form.get("code", "")[:64].replace(" ", "").replace("-", "")
-    if not code:
-        return _form(visit, first, texts.ENTER_CODE)
-    if not (code.isascii() and code.isdigit() and len(code) == 6):
-        return _form(visit, first, texts.CODE_FORMAT)
+    code, problem = typed_code()
+    if problem is not None:
+        return _form(visit, first, problem)
     refused_by = _reserve(visit, first)
     if refused_by == _by_interaction(visit):
         visit.save(first_factor=None)

@@ -14,8 +14,7 @@ from idp.signin.register import begin, registered, taken_meanwhile
 from idp.web import texts
 from idp.web.pages import PageError, render_page
 from idp.web.provider import current_provider
-
-_LONGEST_CODE = 64
+from idp.web.typed_code import typed_code
 
 
 @page(Step.VERIFY_EMAIL)
@@ -36,11 +35,9 @@ def verify_email(visit: Visit) -> ResponseReturnValue:
 
 
 def _tried(visit: Visit, registration: Registration) -> ResponseReturnValue:
-    code = request.form.get("code", "")[:_LONGEST_CODE].replace(" ", "").replace("-", "")
-    if not code:
-        return _form(visit, registration, texts.ENTER_CODE)
-    if not (code.isascii() and code.isdigit() and len(code) == 6):
-        return _form(visit, registration, texts.CODE_FORMAT)
+    code, problem = typed_code()
+    if problem is not None:
+        return _form(visit, registration, problem)
     account = NewAccount.from_details(registration.details)
     try:
         verdict, user = current_provider().sign_up.finish(
@@ -87,6 +84,7 @@ def _form(
         errors=(PageError(field, message),) if message else (),
         email=registration.email,
         was_sent_again=was_sent_again,
+        most_mails=current_provider().settings.sign_up.mails_per_hour,
         mailbox_url=url_for("web.mailbox", to=registration.email) if current_provider().mail.has_mailbox else None,
         action=url_for("signin.verify_email", interaction_id=own),
         sign_in_url=url_for("signin.existing_account", interaction_id=own),

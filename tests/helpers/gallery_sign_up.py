@@ -38,6 +38,7 @@ WAITING: dict[str, Any] = {
     "client": CLIENT,
     "email": "alice@example.com",
     "was_sent_again": False,
+    "most_mails": 3,
     "mailbox_url": None,
     "action": "/signin/verify-email",
     "sign_in_url": "/signin/login",
