@@ -1,11 +1,15 @@
 """The settings of people's registration, a section of `core/settings`."""
 
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
+import idna
 from pydantic import Field, field_validator, model_validator
 
 from idp.core.setting_sections import Section
+
+LONGEST_VERSION: Final = 64
+"""Characters in the version of a document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +49,18 @@ class SignUp(Section):
     @field_validator("allowed_domains", "denied_domains")
     @classmethod
     def _domains(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for domain in value:
-            if "@" in domain or "." not in domain.strip("."):
-                raise ValueError(f"'{domain}' is no domain: write example.com or *.example.com")
-        return tuple(domain.lower().rstrip(".") for domain in value)
+        return tuple(_pattern(domain) for domain in value)
 
     @model_validator(mode="after")
     def _documents_have_versions(self) -> Self:
         for name in ("terms", "privacy"):
             if (getattr(self, f"{name}_url") is None) != (getattr(self, f"{name}_version") is None):
                 raise ValueError(f"{name}_url and {name}_version belong together: what was accepted must be known")
-            url = getattr(self, f"{name}_url")
-            if url is not None and not url.startswith(("https://", "http://")):
+            url, version = getattr(self, f"{name}_url"), getattr(self, f"{name}_version")
+            if url is not None and not (url.startswith(("https://", "http://")) and url.isprintable()):
                 raise ValueError(f"{name}_url must be an http(s) URL")
+            if version is not None and not (0 < len(version) <= LONGEST_VERSION and version.isprintable()):
+                raise ValueError(f"{name}_version must be one line of 1 to {LONGEST_VERSION} characters")
         return self
 
     @property
@@ -75,6 +78,17 @@ class SignUp(Section):
         if any(_is_among(domain, pattern) for pattern in self.denied_domains):
             return False
         return not self.allowed_domains or any(_is_among(domain, pattern) for pattern in self.allowed_domains)
+
+
+def _pattern(text: str) -> str:
+    """A domain, or `*.` and a domain, in A-labels as addresses are compared. Raises ValueError."""
+    any_below, domain = ("*." if text.startswith("*.") else ""), text.removeprefix("*.")
+    try:
+        if "." not in domain.strip("."):
+            raise ValueError
+        return any_below + idna.encode(domain.rstrip("."), uts46=True, std3_rules=True).decode("ascii").lower()
+    except ValueError:  # of which IDNAError is one
+        raise ValueError(f"'{text}' is no domain: write example.com or *.example.com") from None
 
 
 def _is_among(domain: str, pattern: str) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from idp.core.errors import Conflict, Invalid, TooMany
+from idp.core.errors import Conflict, Invalid, NotFound, TooMany
 from idp.core.events import Event
 from idp.core.settings import Settings
 from idp.engine.mail import MailRoom
@@ -148,10 +148,21 @@ class SignUp:
                 return verdict, None
             return verdict, self._create(proof.address, proof_id, account)
 
-    def create(self, email: str, account: NewAccount, *, attempt: str | None, roles: Iterable[str] = ()) -> User:
+    def create(self, email: str, account: NewAccount, *, attempt: str | None) -> User:
         """Make the account of an address that is proven already. Raises Conflict if it was registered meanwhile."""
         with transaction():
-            return self._create(email, attempt, account, roles)
+            return self._create(email, attempt, account)
+
+    def accept(self, invitation: str, account: NewAccount) -> User:
+        """Make the account that somebody was invited to, which uses the invitation up.
+
+        Raises NotFound if it works no more, and Conflict if the address was registered meanwhile.
+        """
+        with transaction():
+            proof = self._rooms.proofs.use(Purpose.INVITATION, invitation)
+            if proof is None:
+                raise NotFound("the invitation was used, replaced, or is too old")
+            return self._create(proof.address, proof.id, account, proof.details.get("roles", ()))
 
     def _create(self, email: str, attempt: str | None, account: NewAccount, roles: Iterable[str] = ()) -> User:
         rooms = self._rooms

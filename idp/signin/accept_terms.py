@@ -24,6 +24,9 @@ def accept_terms(visit: Visit) -> ResponseReturnValue:
 
 def _submitted(visit: Visit, session: Session) -> ResponseReturnValue:
     due = due_documents(session.user_id)
+    if request.form.get("account") != session.user_id:
+        # Somebody else signed in, in another tab, after the page was shown: they have read nothing of it yet.
+        return _form(visit, session, status=409)
     errors = tuple(
         PageError(document.name, texts.ACCEPT_DOCUMENT[document.name])
         for document in due
@@ -31,7 +34,7 @@ def _submitted(visit: Visit, session: Session) -> ResponseReturnValue:
         if request.form.get(document.name) != document.version
     )
     if errors:
-        return _form(visit, session, errors)
+        return _form(visit, session, errors, 422)
     locale = str(get_locale()).replace("_", "-")
     with transaction():
         for document in due:
@@ -39,13 +42,14 @@ def _submitted(visit: Visit, session: Session) -> ResponseReturnValue:
     return visit.to_hub()
 
 
-def _form(visit: Visit, session: Session, errors: tuple[PageError, ...] = ()) -> Response:
+def _form(visit: Visit, session: Session, errors: tuple[PageError, ...] = (), status: int = 200) -> Response:
     known = current_provider().terms.latest(session.user_id)
     return render_page(
         "signin/accept_terms.html",
-        status=422 if errors else 200,
+        status=status,
         client=visit.client,
         errors=errors,
+        account=session.user_id,
         documents=due_documents(session.user_id),
         has_changed=bool(known),
         action=url_for("signin.accept_terms", interaction_id=visit.interaction.id),

@@ -31,12 +31,14 @@ def mailed_link(
     button: LazyString,
     button_id: str,
     another: tuple[str, LazyString],
+    stays: bool = False,
 ) -> Callable[[Callable[[Proof], ResponseReturnValue | None]], View]:
     """Decorate what follows from the links of one purpose; to be routed at its `link_path`, GET and POST.
 
     The decorated function is given the proof, which is used up in the same transaction: if it raises, the link works
     as before. None says that the proof is void. It must not hash passwords; that comes on a later page. `another` is an
-    endpoint where people whose link does not work any more get a new one, and the words that lead there.
+    endpoint where people whose link does not work any more get a new one, and the words that lead there. A link that
+    `stays` is not used up by the button, but later by what it is for (`MailedProofs.use`): nobody can get another one.
     """
 
     def decorate(use: Callable[[Proof], ResponseReturnValue | None]) -> View:
@@ -66,13 +68,19 @@ def mailed_link(
         def _used() -> ResponseReturnValue:
             check_csrf()
             with transaction():
-                proof = current_provider().proofs.redeem(purpose, request.form.get("token", ""))
+                look = current_provider().proofs.find if stays else current_provider().proofs.redeem
+                proof = look(purpose, request.form.get("token", ""))
                 return (None if proof is None else use(proof)) or _over()
 
         def _over() -> Response:
             endpoint, words = another
-            return render_page("signin/mailed_link_over.html", status=410, another_url=url_for(endpoint), words=words)
+            return link_over(url_for(endpoint), words)
 
         return view
 
     return decorate
+
+
+def link_over(another_url: str, words: str | LazyString) -> Response:
+    """The page for a link that works no more, and where to go instead."""
+    return render_page("signin/mailed_link_over.html", status=410, another_url=another_url, words=words)

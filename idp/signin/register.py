@@ -9,21 +9,23 @@ from dataclasses import dataclass
 
 from flask import Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import get_locale
+from flask_babel import get_locale, gettext
 
 from idp.core.clock import now
 from idp.core.crypto import sha256_hex
-from idp.core.errors import Conflict, Invalid, TooMany
+from idp.core.errors import Conflict, Invalid, NotFound, TooMany
+from idp.core.sign_up_settings import LONGEST_VERSION
 from idp.engine.interaction import FirstFactor, Registration, Requirements, Step, digest_of
 from idp.engine.mail import AlreadyMailed
 from idp.engine.sign_up import NewAccount
-from idp.identity.consents.terms import DOCUMENTS, LONGEST_VERSION
+from idp.identity.consents.terms import DOCUMENTS
 from idp.identity.credentials.password_policy import Violation, check
 from idp.identity.credentials.passwords import WeakPassword
 from idp.identity.directory.claims import validated_claims
 from idp.identity.directory.emails import EmailAddress, parse_email
 from idp.identity.directory.users import User
 from idp.signin.dispatcher import Visit, page, visit_any
+from idp.signin.mailed_link import link_over
 from idp.signin.sessions import authenticated
 from idp.web import texts
 from idp.web.browser_session import current_visitor
@@ -137,13 +139,18 @@ def registered(visit: Visit, user: User) -> Response:
 
 def _created(visit: Visit, address: EmailAddress, account: NewAccount) -> Response:
     """The address was proven before, by an invitation or the link in a mail."""
-    registration = visit.interaction.progress.registration
-    roles = registration.details.get("roles", ()) if registration else ()
+    sign_up, registration = current_provider().sign_up, visit.interaction.progress.registration
     attempt = registration.proof_id if registration else None
     try:
-        user = current_provider().sign_up.create(address.address, account, attempt=attempt, roles=roles)
+        if registration is not None and registration.is_invited:
+            user = sign_up.accept(attempt or "", account)
+        else:
+            user = sign_up.create(address.address, account, attempt=attempt)
     except Conflict:
         return taken_meanwhile(visit)
+    except NotFound:
+        visit.save(registration=None)
+        return link_over(url_for("signin.start"), gettext("Sign in"))
     return registered(visit, user)
 
 

@@ -44,6 +44,7 @@ def registration_link(proof: Proof) -> ResponseReturnValue:
     button=lazy_gettext("Accept the invitation"),
     button_id="invitation-submit",
     another=("signin.start", lazy_gettext("Sign in")),
+    stays=True,
 )
 def invitation(proof: Proof) -> ResponseReturnValue:
     """GET and POST /link/invitation: create the account that somebody was invited to."""
@@ -75,7 +76,7 @@ def _finish(interaction: Interaction, proof: Proof) -> ResponseReturnValue:
 def _go_on(proof: Proof) -> ResponseReturnValue:
     """A sign-in in this browser, whose address is proven."""
     provider = current_provider()
-    wanted = {name: proof.details[name] for name in ("name", "roles") if proof.details.get(name)}
+    wanted = {"name": proof.details["name"]} if proof.details.get("name") else {}
     interaction: Interaction = provider.interactions.begin(
         browser_id=browser_id(provider.settings),
         visitor=current_visitor(),
@@ -86,6 +87,12 @@ def _go_on(proof: Proof) -> ResponseReturnValue:
     provider.interactions.update(
         interaction,
         prolong=True,
-        registration=Registration(proof.address, is_proven=True, proof_id=proof.id, details=wanted),
+        registration=Registration(
+            proof.address,
+            is_proven=True,
+            proof_id=proof.id,
+            is_invited=proof.purpose is Purpose.INVITATION,
+            details=wanted,
+        ),
     )
     return redirect(url_for("signin.hub", interaction_id=interaction.id), 303)

@@ -46,6 +46,7 @@ WAITING: dict[str, Any] = {
 }
 TERMS: dict[str, Any] = {
     "client": CLIENT,
+    "account": "alice",
     "documents": DOCUMENTS,
     "has_changed": True,
     "action": "/signin/accept-terms",

@@ -14,6 +14,7 @@ from tests.helpers.backends import SQLITE, Backend
 from tests.helpers.browser import http_client
 from tests.helpers.mail_server import mail_server
 from tests.helpers.server import TEST_SETTINGS, Server, fresh_secrets
+from tests.protocol.expectations import on_each_backend
 
 HOSTILE = '</title><script>alert(1)</script><img src=x onerror=alert(1)>"\'><a href="javascript:alert(1)">x</a>'
 ACCEPT_JSON = {"Accept": "application/json"}
@@ -71,6 +72,12 @@ def test_wb2_what_a_mail_says_is_shown_and_never_run(sqlite_server: Server, mail
 def test_a_mail_that_is_not_there(mail_id: str, sqlite_server: Server) -> None:
     assert get(sqlite_server, f"/dev/mail/{mail_id}").status_code == 404
     assert get(sqlite_server, f"/dev/mail/{mail_id}/html").status_code == 404
+
+
+@on_each_backend
+@pytest.mark.parametrize("path", ["/dev/mail?to=%00", "/dev/mail/%00", "/dev/mail/%00/html"])
+def test_nobody_has_mail_whose_address_cannot_be(path: str, server: Server) -> None:
+    assert get(server, path).status_code in (200, 404)
 
 
 def test_mail_of_another_release_is_left_out(sqlite_server: Server, mailed: Callable[..., str]) -> None:

@@ -412,6 +412,20 @@ def test_who_accepted_an_older_version_is_asked_before_the_application_gets_its_
     assert going_on.data_page == "consent"
 
 
+def test_nobody_accepts_what_was_shown_to_somebody_else(careful: Server) -> None:
+    first, second, party = careful.create_user(), careful.create_user(), careful.create_client()
+    browser = Browser(careful.issuer)
+    due = browser.authorize(party.authorization_request().url, first)
+    assert isinstance(due, Page)
+    assert due.data_page == "accept-terms"
+    elsewhere = browser.authorize(party.authorization_request(prompt="login").url, second)
+    assert isinstance(elsewhere, Page)
+    form = due.form_with(button="terms-submit")
+    browser.submit(due, form, form.button(id="terms-submit"), BOTH)
+    with careful.administrator.provider() as provider:
+        assert provider.terms.history(first.id) == provider.terms.history(second.id) == []
+
+
 # Closed, and by invitation
 
 
@@ -477,8 +491,8 @@ def test_an_invitation_leads_to_an_account_with_its_role(invited: Newcomer) -> N
 def test_rs7_an_invitation_is_used_once_and_for_its_address(invited: Newcomer) -> None:
     link = link_in(invited.mails()[0], "invitation")
     form = invited.press(invited.browser.page(link), "invitation-submit")
-    assert invited.browser.page(link).status == 410
     assert invited.fill_in(form, email="somebody-else@example.org").data_page == "home"
+    assert invited.browser.page(link).status == 410
     assert find(invited.server, "somebody-else@example.org") is None
 
 
@@ -494,6 +508,28 @@ def test_rs7_a_newer_invitation_replaces_the_one_before(invited: Newcomer) -> No
     old = link_in(invited.mails()[0], "invitation")
     invited.server.cli("user", "invite", invited.address, "--json")
     assert invited.browser.page(old).status == 410
+
+
+def test_rs7_what_was_begun_with_an_invitation_ends_with_it(invited: Newcomer) -> None:
+    form = invited.press(invited.browser.page(link_in(invited.mails()[0], "invitation")), "invitation-submit")
+    invited.server.cli("user", "invite", invited.address, "--json")
+    assert invited.fill_in(form).status == 410
+    assert find(invited.server, invited.address) is None
+    form = invited.press(invited.browser.page(link_in(invited.mails()[0], "invitation")), "invitation-submit")
+    assert invited.fill_in(form).data_page == "home"
+    user = find(invited.server, invited.address)
+    assert user is not None
+    with invited.server.administrator.provider() as provider:
+        assert provider.roles.of(user.id) == (), "the newer one promised none"
+
+
+def test_an_invitation_outlives_a_pause(invited: Newcomer) -> None:
+    """Nobody can get themselves another one."""
+    link = link_in(invited.mails()[0], "invitation")
+    invited.press(invited.browser.page(link), "invitation-submit")
+    later = Newcomer(invited.server, invited.address)
+    form = later.press(later.browser.page(link), "invitation-submit")
+    assert later.fill_in(form).data_page == "home"
 
 
 def test_tk3_a_registration_token_is_no_invitation(server: Server, ann: Newcomer) -> None:

@@ -48,6 +48,8 @@ class Registration:
     """The person reads mail at that address: they brought back what was sent there."""
     proof_id: str | None = None
     """What was mailed last (`MailedProofs`)."""
+    is_invited: bool = False
+    """That was an invitation, which holds until the account is made."""
     details: Mapping[str, Any] = field(default_factory=dict)
     """What the account begins with: the prepared password, the name, what was accepted. Empty until it was typed."""
 

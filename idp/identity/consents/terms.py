@@ -11,13 +11,13 @@ from idp.core.clock import now
 from idp.core.errors import Invalid
 from idp.core.events import Event
 from idp.core.randomness import new_id
+from idp.core.sign_up_settings import LONGEST_VERSION
 from idp.services.audit import AuditTrail
 from idp.storage.db import reading, transaction
 from idp.storage.tables import TermsAcceptance
 
 Document: TypeAlias = Literal["terms", "privacy"]
 DOCUMENTS: Final = ("terms", "privacy")
-LONGEST_VERSION: Final = 64
 LONGEST_LOCALE: Final = 35
 
 _c = TermsAcceptance.__table__.c

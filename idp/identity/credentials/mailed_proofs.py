@@ -163,6 +163,12 @@ class MailedProofs:
         at = now()
         return self._use(at, _c.token_hash == _token_hash(purpose, token), _c.used_at.is_(None), _c.expires_at > at)
 
+    def use(self, purpose: Purpose, proof_id: str) -> Proof | None:
+        """Use a proof whose link was followed (`find`) and that was left to work until now; None if it does no more."""
+        at = now()
+        mine = (_c.id == proof_id, _c.purpose == purpose.value)
+        return self._use(at, *mine, _c.used_at.is_(None), _c.expires_at > at)
+
     def withdraw(self, purpose: Purpose, subject: str) -> None:
         """What was mailed for this works no more."""
         with transaction() as connection:
