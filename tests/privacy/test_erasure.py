@@ -215,6 +215,18 @@ def test_accounts_older_than_the_trail_may_have_been_used(open_provider: Open) -
             assert provider.retention.tasks(now())["unused accounts"]() == 0
 
 
+def test_imported_people_have_as_long_as_others_to_come(open_provider: Open) -> None:
+    """The other system has known them for years, and this one since today."""
+    with open_provider(IDP_RETENTION__UNUSED_ACCOUNT_DAYS="30") as provider:
+        with time_machine.travel(now() - 300 * DAY):
+            provider.audit.record(Event.KEY_CREATED)
+        ann = provider.users.create("ann@example.com", created_at=now() - 100 * DAY)
+        assert provider.retention.tasks(now())["unused accounts"]() == 0
+        assert provider.users.get(ann.id) == ann
+        with time_machine.travel(now() + 31 * DAY):
+            assert provider.retention.tasks(now())["unused accounts"]() == 1
+
+
 # ---- whatever happens
 
 

@@ -82,7 +82,8 @@ class Departures:
     def unused_since_before(instant: datetime, limit: int, of: str | None = None) -> Sequence[str]:
         """People whose account was made before that instant, who never verified an address and never signed in.
 
-        Only as far back as the audit trail reaches: an account that is older than it may have been used.
+        Only as far back as the audit trail reaches: an account that is older than it may have been used. Who was
+        imported since is new here, however long another system has known them.
         """
         trail_begins = select(_events.at).order_by(_events.at).limit(1).scalar_subquery()
         query = select(_users.id).where(
@@ -92,11 +93,13 @@ class Departures:
             ~exists().where(_emails.user_id == _users.id, _emails.verified_at.is_not(None)),
             ~exists().where(_sessions.user_id == _users.id),
             ~exists().where(_events.user_id == _users.id, _events.event.in_(_SIGNS_OF_LIFE)),
+            ~exists().where(_events.user_id == _users.id, _events.event.in_(_ARRIVALS), _events.at >= instant),
         )
         return _found(query, limit, of)
 
 
 _SIGNS_OF_LIFE = (Event.SIGN_IN_SUCCEEDED.value, Event.SESSION_STARTED.value)
+_ARRIVALS = (Event.USER_CREATED.value, Event.USER_IMPORTED.value)
 
 
 def _found(query: Select[str], limit: int, of: str | None) -> Sequence[str]:
