@@ -88,6 +88,10 @@ class MailRoom:
             raise AlreadyMailed("this was mailed already")
         return mail_id
 
+    def adopt(self, address: str, user_id: str) -> None:
+        """What was mailed to this address belongs to the user who has proven it, also if they change it later."""
+        self._outbox.adopt(address, user_id)
+
     def prepare(self, message: Message) -> Callable[[], None]:
         """What sends the mail (a `Handler` of the courier). Raises Dropped if it is too late for it, NotDelivered if
         this release does not know how to write it."""

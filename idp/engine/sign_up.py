@@ -171,6 +171,9 @@ class SignUp:
             email, verified=True, actor=None, **{name: value for name, value in claims.items() if value}
         )
         rooms.passwords.store(user.id, account.password, actor=f"user:{user.id}")
+        # The address may be another one by the time that all of this is to be erased.
+        rooms.mail.adopt(email, user.id)
+        rooms.proofs.adopt(email, user.id)
         existing = {role.name for role in rooms.roles.list()} if roles else ()
         for role in roles:
             if role in existing:  # it may have been deleted since the invitation

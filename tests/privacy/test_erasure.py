@@ -16,11 +16,15 @@ from idp.core.events import Event
 from idp.engine.privacy import erasure
 from idp.engine.privacy.erasure import PSEUDONYM
 from idp.engine.privacy.tombstones import Tombstones, read_list, tombstone
+from idp.engine.sign_up import NewAccount
+from idp.identity.directory.emails import parse_email
 from idp.identity.directory.users import User
 from idp.storage.db import reading, transaction
 from idp.storage.tables import ConsentRecord, ErasedUser, OutboxMessage, TermsAcceptance, UserRow
 from idp.web.provider import Provider
+from tests.helpers.backends import Backend
 from tests.helpers.images import png
+from tests.privacy.canaries import everything_stored
 from tests.privacy.conftest import Open, client_of
 
 DAY = timedelta(days=1)
@@ -109,6 +113,22 @@ def test_waiting_mail_is_dropped_save_the_farewell(provider: Provider) -> None:
     assert provider.eraser.purge() == 1
     with reading() as connection:
         assert connection.execute(select(OutboxMessage.id)).all() == []
+
+
+def test_an_address_that_was_given_up_leaves_as_well(provider: Provider, backend: Backend) -> None:
+    """What was mailed before there was an account names nobody but the address, which is another one by now."""
+    before, after = "ann.before@example.com", "ann.after@example.com"
+    password = provider.passwords.prepare("a quiet river bends twice")
+    provider.sign_up.begin(parse_email(before), "attempt", "en", None, "form")
+    provider.courier.deliver()
+    ann = provider.sign_up.create(before, NewAccount(password), attempt=None)
+    provider.users.change_email(ann.id, after, verified=True)
+    assert before in everything_stored(backend.redis_url)
+    provider.lifecycle.delete(ann.id)
+    provider.courier.deliver()
+    provider.eraser.purge()
+    left = everything_stored(backend.redis_url)
+    assert [line for line in left.splitlines() if before in line or after in line] == []
 
 
 def test_clients_are_told_of_the_end_of_the_sessions(provider: Provider) -> None:

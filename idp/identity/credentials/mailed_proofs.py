@@ -181,6 +181,12 @@ class MailedProofs:
         with transaction() as connection:
             connection.execute(delete(_table).where(_c.user_id == user_id, wanted, *newer))
 
+    def adopt(self, address: str, user_id: str) -> None:
+        """What was mailed to this address, and was nobody's yet, belongs to this user: it leaves when they do."""
+        nobodys = (_c.address == address, _c.user_id.is_(None))
+        with transaction() as connection:
+            connection.execute(update(_table).where(*nobodys).values(user_id=user_id))
+
     def purge(self) -> int:
         """Delete proofs that are over, in small transactions; returns how many."""
         return delete_in_batches(_table, _c.expires_at <= now())

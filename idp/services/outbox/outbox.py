@@ -100,6 +100,12 @@ class Outbox:
             )
         return bool(written.rowcount)
 
+    def adopt(self, recipient: str, user_id: str) -> None:
+        """Whatever was written to this recipient, and was nobody's yet, is this user's from now on."""
+        nobodys = (_c.recipient == recipient, _c.user_id.is_(None))
+        with transaction() as connection:
+            connection.execute(update(_table).where(*nobodys).values(user_id=user_id))
+
     def claim(self, kind: str, limit: int, busy: Collection[str] = (), lease: timedelta = LEASE) -> list[Message]:
         """Take up to `limit` messages that are due, few for each recipient and none for those who are `busy`.
 
