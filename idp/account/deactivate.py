@@ -18,7 +18,7 @@ def deactivate(account: Account) -> ResponseReturnValue:
     if request.method == "GET":
         return _form(account)
     try:
-        current_provider().leaving.deactivate(account.user.id)
+        current_provider().leaving.deactivate(account.user.id, session_id=account.session.id)
     except Conflict as refusal:
         return _form(account, (PageError(None, cannot_leave(refusal)),), 409)
     response = make_response(redirect(url_for("signin.account_off"), 303))

@@ -27,7 +27,7 @@ def delete(account: Account) -> ResponseReturnValue:
     if "understood" not in request.form:
         return _form(account, (PageError("understood", _TICK),), 422)
     try:
-        current_provider().leaving.request_deletion(account.user.id)
+        current_provider().leaving.request_deletion(account.user.id, session_id=account.session.id)
     except Conflict as refusal:
         return _form(account, (PageError(None, cannot_leave(refusal)),), 409)
     response = make_response(redirect(url_for("signin.account_leaving"), 303))

@@ -5,7 +5,9 @@ from collections.abc import Collection
 from flask_babel import gettext
 
 from idp.core.errors import Conflict
+from idp.engine.lifecycle.leaving import SessionOver
 from idp.identity.access.administrators import LastAdministrator
+from idp.web import texts
 
 
 def sign_in_method(amr: Collection[str]) -> str:
@@ -21,4 +23,6 @@ def cannot_leave(refusal: Conflict) -> str:
     """Why somebody cannot switch their account off or have it deleted."""
     if isinstance(refusal, LastAdministrator):
         return str(gettext("You are the last administrator. Make somebody else an administrator first."))
+    if isinstance(refusal, SessionOver):
+        return str(texts.CHANGED_MEANWHILE)
     return str(gettext("This account cannot be left here. Ask whoever runs this service."))

@@ -20,12 +20,18 @@ def json_option(function: AnyFunction) -> AnyFunction:
 
 def print_json(value: Any) -> None:
     """Print any record, or list of records, as indented JSON."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
+    click.echo(_json(value, indent=2))
 
 
 def print_json_line(value: Any) -> None:
     """Print one record on one line, as streams are read (JSON Lines)."""
-    click.echo(json.dumps(value, ensure_ascii=False, default=_plain))
+    click.echo(_json(value))
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    """Half a surrogate, as files of strangers have them, cannot be printed: it is escaped, which JSON knows too."""
+    written = json.dumps(value, indent=indent, ensure_ascii=False, default=_plain)
+    return written.encode("utf-8", "backslashreplace").decode()
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

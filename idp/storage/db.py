@@ -188,6 +188,7 @@ def _connect(connection: sqlite3.Connection, _record: object) -> None:
         _switch_to_wal(cursor)
     cursor.execute("PRAGMA synchronous=FULL")  # an acknowledged write survives power loss
     cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute("PRAGMA secure_delete=ON")  # who was erased is not left in free pages; some builds have it off
     cursor.execute("PRAGMA cache_size=-16000")
     cursor.close()
 

@@ -11,6 +11,7 @@ from flask import current_app
 from idp.core.clock import now
 from idp.core.errors import Conflict, NotFound
 from idp.core.events import Event
+from idp.engine.lifecycle.leaving import SessionOver
 from idp.identity.access.administrators import ADMINISTRATOR, LastAdministrator
 from idp.web.provider import Provider
 
@@ -84,6 +85,21 @@ def test_without_administrators_anybody_may_leave(provider: Provider) -> None:
         provider.leaving.deactivate(ann)
     with pytest.raises(NotFound):
         provider.leaving.come_back("nobody")
+
+
+@pytest.mark.parametrize("departure", ["deactivate", "request_deletion"])
+def test_se5_who_asks_in_a_session_that_has_ended_meanwhile_does_not_leave(provider: Provider, departure: str) -> None:
+    """A thief's last request was let in, and then the owner took the account back."""
+    ann = provider.users.create("ann@example.com").id
+    session, _ = provider.sessions.open(ann, ["pwd"], "1")
+    provider.sessions.end_all(ann, "email_change_undone")
+    leave = getattr(provider.leaving, departure)
+    with pytest.raises(SessionOver):
+        leave(ann, session_id=session.id)
+    assert provider.users.get(ann).status == "active"  # type: ignore[union-attr]
+    there, _ = provider.sessions.open(ann, ["pwd"], "1")
+    leave(ann, session_id=there.id)
+    assert provider.users.get(ann).status != "active"  # type: ignore[union-attr]
 
 
 def test_a_person_is_erased_once_however_many_do_it(provider: Provider) -> None:

@@ -71,6 +71,13 @@ def test_a_row_that_fails_takes_nothing_with_it(provider: Provider) -> None:
         assert (provider.users.find_by_email(user["email"]) is None) == (number in failing)
 
 
+@pytest.mark.parametrize("role", ["half\ud800", "nil\x00", "\udcff", "x" * 5000])
+def test_a_role_that_no_database_can_spell_is_one_that_is_not_there(provider: Provider, role: str) -> None:
+    (outcome,) = bring(provider, [{"email": "ann@example.com", "roles": [role]}], with_roles=True)
+    assert outcome.result is Result.CREATED
+    assert "there is no role" in outcome.notes[0]
+
+
 def test_ky4_nobody_is_given_the_identifier_of_somebody_who_was_erased(provider: Provider) -> None:
     row = {"email": "ann@example.com", "id": "4711"}
     assert [outcome.result for outcome in bring(provider, [row], keep_ids=True)] == [Result.CREATED]

@@ -20,6 +20,10 @@ class NotForPeople(Conflict):
     """A service account is an operator's: it does not leave by itself."""
 
 
+class SessionOver(Conflict):
+    """The session in which the person asked has ended meanwhile, and what was under way in it comes to nothing."""
+
+
 class Leaving:
     """Self-service: switching one's account off, having it deleted, and coming back."""
 
@@ -39,19 +43,20 @@ class Leaving:
         self._notices = notices
         self._proofs = proofs
 
-    def deactivate(self, user_id: str) -> None:
+    def deactivate(self, user_id: str, *, session_id: str | None = None) -> None:
         """The person switches their account off until they come back. Raises NotFound, Conflict.
 
-        No session and no token of theirs survives. LastAdministrator and NotForPeople are the Conflicts.
+        No session and no token of theirs survives. LastAdministrator, NotForPeople and SessionOver are the Conflicts:
+        who asks in a session must still have it (SE5), or a thief's last request outlives the taking back.
         """
         actor = f"user:{user_id}"
         with transaction():
-            self._ensure_may_leave(user_id)
+            self._ensure_may_leave(user_id, session_id)
             self._users.set_status(user_id, "deactivated", actor=actor)
             self._sessions.end_all(user_id, "deactivated", revoke_offline=True, actor=actor)
             self._notices.account_deactivated(user_id)
 
-    def request_deletion(self, user_id: str) -> datetime:
+    def request_deletion(self, user_id: str, *, session_id: str | None = None) -> datetime:
         """The person has their account deleted after the delay; returns when. Raises NotFound, Conflict as above.
 
         Until then it is as if it were gone, save that they can undo it: by signing in, or by the link they are mailed.
@@ -60,7 +65,7 @@ class Leaving:
         delay = timedelta(seconds=self._settings.privacy.deletion_delay)
         erase_after = now() + delay
         with transaction():
-            user = self._ensure_may_leave(user_id)
+            user = self._ensure_may_leave(user_id, session_id)
             self._departures.schedule(user_id, erase_after, actor=actor)
             self._sessions.end_all(user_id, "deleted", revoke_offline=True, actor=actor)
             if user.email is not None and delay:
@@ -83,9 +88,12 @@ class Leaving:
             self._notices.account_kept(user_id)
             return back
 
-    def _ensure_may_leave(self, user_id: str) -> User:
+    def _ensure_may_leave(self, user_id: str, session_id: str | None) -> User:
         with transaction() as connection:
+            # Locks the user, as everything does that ends their sessions.
             ensure_another_administrator(connection, user_id)
+        if session_id is not None and self._sessions.get(session_id) is None:
+            raise SessionOver("the session has ended")
         user = self._users.get(user_id)
         if user is None:
             raise NotFound("there is no such user")

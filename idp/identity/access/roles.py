@@ -120,7 +120,9 @@ class Roles:
 
 
 def _role_id(connection: Connection, name: str) -> str:
-    role_id: str | None = connection.execute(select(RoleRow.id).where(RoleRow.name == name)).scalar_one_or_none()
+    role_id: str | None = None
+    if _NAME.fullmatch(name):  # not every text can be put to the database
+        role_id = connection.execute(select(RoleRow.id).where(RoleRow.name == name)).scalar_one_or_none()
     if role_id is None:
         raise NotFound(f"there is no role '{name}'")
     return role_id
