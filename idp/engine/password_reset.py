@@ -114,7 +114,9 @@ class PasswordReset:
             if verdict is CodeVerdict.RIGHT and owner is None:
                 verdict = CodeVerdict.OVER
             if owner is None:
-                rooms.audit.record(Event.PASSWORD_RESET_REFUSED, attempt=attempt, reason=verdict.value)
+                # Whose it is, so that they see in their activity that somebody guesses.
+                user_id = rooms.proofs.user_of(Purpose.PASSWORD_RESET, proof_id)
+                rooms.audit.record(Event.PASSWORD_RESET_REFUSED, user_id=user_id, attempt=attempt, reason=verdict.value)
         return verdict, owner
 
     def owner(self, proof: Proof) -> ProvenOwner | None:

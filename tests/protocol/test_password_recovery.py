@@ -277,3 +277,11 @@ def test_password_managers_find_the_name_and_the_new_password(forgetful: Forgetf
     assert f'value="{forgetful.person.email}"' in html
     assert 'autocomplete="new-password"' in html
     assert NEW_PASSWORD not in html
+
+
+def test_the_owner_sees_that_somebody_guesses(server: Server, forgetful: Forgetful) -> None:
+    waiting = forgetful.ask()
+    forgetful.enter(waiting, wrong(forgetful.letter().code))
+    browser = server.browser()
+    browser.authorize("/account/", forgetful.person)
+    assert "the code from the mail was wrong" in browser.page("/account/activity").text

@@ -151,6 +151,12 @@ class MailedProofs:
                 return CodeVerdict.WRONG, None
             return CodeVerdict.RIGHT, self._use(at, *alive)
 
+    def user_of(self, purpose: Purpose, proof_id: str) -> str | None:
+        """Whose proof it is, whatever became of it; None if it is nobody's, or was replaced."""
+        query = select(_c.user_id).where(_c.id == proof_id, _c.purpose == purpose.value)
+        with reading() as connection:
+            return cast(str | None, connection.execute(query).scalar_one_or_none())
+
     def find(self, purpose: Purpose, token: str) -> Proof | None:
         """The proof of a link that still works; looking does not use it (a mail scanner looks, too)."""
         where = (_c.token_hash == _token_hash(purpose, token), _c.used_at.is_(None), _c.expires_at > now())
