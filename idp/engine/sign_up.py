@@ -30,6 +30,10 @@ _KNOWN: Final = "known"
 _ATTEMPT: Final = "attempt"
 
 
+class EnoughMailed(TooMany):
+    """The address had its mails of this hour, perhaps through somebody else. The newest still leads on (LG4)."""
+
+
 @dataclass(frozen=True, slots=True)
 class NewAccount:
     """What an account begins with, beside its address."""
@@ -82,9 +86,9 @@ class SignUp:
     def ensure_room(self, address: EmailAddress, network_address: str | None) -> None:
         """Raises TooMany if `begin` is going to: to be asked before a password is hashed for it in vain."""
         throttle = self._rooms.throttle
-        for key, limit in self._limits(address, network_address):
+        for key, limit, refusal in self._limits(address, network_address):
             if throttle.is_used_up(key, limit):
-                raise TooMany(throttle.reopens_in(key), is_first=False)
+                raise refusal(throttle.reopens_in(key), is_first=False)
 
     def begin(self, address: EmailAddress, attempt: str, locale: str, network_address: str | None, once: str) -> str:
         """Mail a code to the address, and return the proof that waits for it.
@@ -95,9 +99,9 @@ class SignUp:
         """
         rooms = self._rooms
         with transaction():
-            for key, limit in self._limits(address, network_address):
+            for key, limit, refusal in self._limits(address, network_address):
                 if rooms.throttle.limited(key, limit, _HOUR):
-                    raise TooMany(rooms.throttle.reopens_in(key), is_first=False)
+                    raise refusal(rooms.throttle.reopens_in(key), is_first=False)
             owner = rooms.users.find_by_email(address.canonical)
             details = {_KNOWN: owner is not None, _ATTEMPT: attempt}
             issued = rooms.proofs.issue(Purpose.REGISTRATION, attempt, address.address, details=details)
@@ -110,12 +114,12 @@ class SignUp:
         """The sign-in for which a registration mail was sent."""
         return str(proof.details.get(_ATTEMPT, ""))
 
-    def _limits(self, address: EmailAddress, network_address: str | None) -> Iterator[tuple[str, int]]:
+    def _limits(self, address: EmailAddress, network_address: str | None) -> Iterator[tuple[str, int, type[TooMany]]]:
         limits = self._settings.sign_up
         if network_address is not None:
-            yield f"registration:{address_group(network_address)}", limits.quota_per_address
+            yield f"registration:{address_group(network_address)}", limits.quota_per_address, TooMany
         # By the canonical address, so that no other spelling gets more.
-        yield f"mail:{unknown_account(address.canonical)}", limits.mails_per_hour
+        yield f"mail:{unknown_account(address.canonical)}", limits.mails_per_hour, EnoughMailed
 
     def _mail_code(self, issued: IssuedProof, owner: User | None, locale: str, once: str) -> None:
         mail, proof = self._rooms.mail, issued.proof

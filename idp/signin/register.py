@@ -17,7 +17,7 @@ from idp.core.errors import Conflict, Invalid, NotFound, TooMany
 from idp.core.sign_up_settings import LONGEST_VERSION
 from idp.engine.interaction import FirstFactor, Registration, Requirements, Step, digest_of
 from idp.engine.mail import AlreadyMailed
-from idp.engine.sign_up import NewAccount
+from idp.engine.sign_up import EnoughMailed, NewAccount
 from idp.identity.consents.terms import DOCUMENTS
 from idp.identity.credentials.password_policy import Violation, check
 from idp.identity.credentials.passwords import WeakPassword
@@ -115,7 +115,7 @@ def register(visit: Visit) -> ResponseReturnValue:
     except AlreadyMailed:
         return visit.to_hub()
     except TooMany as error:
-        return _form(visit, typed, (PageError(None, texts.too_many_attempts(error.retry_after)),), 429)
+        return _form(visit, typed, (PageError(None, too_many(error)),), 429)
     visit.save(
         prolong=True,
         is_registering=True,
@@ -130,6 +130,12 @@ def begin(visit: Visit, address: EmailAddress, locale: str) -> str:
     # Each mail prolongs the sign-in, so the next form differs from this one.
     once = sha256_hex(f"{interaction.id}:{interaction.expires_at.isoformat()}")
     return current_provider().sign_up.begin(address, digest_of(interaction), locale, request_address(), once)
+
+
+def too_many(error: TooMany) -> str:
+    """What to do instead. Whom somebody else used up the messages of has the newest one, whose link works anywhere."""
+    is_mailed = isinstance(error, EnoughMailed)
+    return texts.enough_mailed(error.retry_after) if is_mailed else texts.too_many_attempts(error.retry_after)
 
 
 def registered(visit: Visit, user: User) -> Response:

@@ -10,7 +10,7 @@ from idp.engine.sign_up import NewAccount
 from idp.identity.credentials.mailed_proofs import CodeVerdict
 from idp.identity.directory.emails import parse_email
 from idp.signin.dispatcher import Visit, page
-from idp.signin.register import begin, registered, taken_meanwhile
+from idp.signin.register import begin, registered, taken_meanwhile, too_many
 from idp.web import texts
 from idp.web.pages import PageError, render_page
 from idp.web.provider import current_provider
@@ -58,7 +58,7 @@ def _sent_again(visit: Visit, registration: Registration) -> ResponseReturnValue
     except AlreadyMailed:
         return visit.to_hub()
     except TooMany as error:
-        return _form(visit, registration, texts.too_many_attempts(error.retry_after), field=None, status=429)
+        return _form(visit, registration, too_many(error), field=None, status=429)
     except Invalid:
         return visit.to_hub()
     visit.save(

@@ -112,6 +112,19 @@ def too_many_copies(retry_after: int) -> str:
     )
 
 
+def enough_mailed(retry_after: int) -> str:
+    """For an address that had all its messages; `retry_after` is in seconds."""
+    return str(
+        ngettext(
+            "This address was sent several messages already. Go on with the newest one, or try again "
+            "in %(num)d minute.",
+            "This address was sent several messages already. Go on with the newest one, or try again "
+            "in %(num)d minutes.",
+            -(-retry_after // 60),
+        )
+    )
+
+
 def too_many_attempts(retry_after: int) -> str:
     """For a throttled attempt; `retry_after` is in seconds."""
     if retry_after <= 60:

@@ -199,3 +199,15 @@ def test_lg4_nobody_has_passwords_hashed_without_end(tmp_path: Path, monkeypatch
     house.administrator.close()
     assert answers == [200, 422, 422, 200, 429, 429]
     assert len(hashed) == 2
+
+
+def test_lg4_who_uses_up_somebodys_messages_does_not_keep_them_out(roomy: Server) -> None:
+    ann = Newcomer(roomy)
+    for _ in range(3):
+        stranger = Newcomer(roomy, ann.address)
+        stranger.fill_in(stranger.browser.page("/register"))
+    refused = ann.fill_in(ann.browser.page("/register"))
+    assert refused.status == 429
+    assert "the newest one" in refused.text
+    form = ann.press(ann.browser.page(link_in(ann.mails()[0], "registration")), "registration-submit")
+    assert ann.fill_in(form).data_page == "home"
