@@ -45,7 +45,7 @@ def email_change_code(account: Account, attempt: str) -> ResponseReturnValue:
     if problem is not None:
         return _code_page(account, attempt, problem)
     verdict = (
-        current_provider().email_change.try_code(account.user, attempt, code)
+        current_provider().email_change.try_code(account.user, attempt, code, session_id=account.session.id)
         if is_identifier(attempt)
         else CodeVerdict.OVER
     )
@@ -62,7 +62,7 @@ def email_change_link(account: Account) -> ResponseReturnValue:
     editable(("email",))
     withhold_referrer()
     changes, token = current_provider().email_change, request.values.get("token", "")
-    if request.method == "POST" and changes.redeem(account.user, token):
+    if request.method == "POST" and changes.redeem(account.user, token, session_id=account.session.id):
         return redirect_with(EMAIL_CHANGED, url_for("account.profile"))
     proof = changes.find(account.user, token)
     return render_account(

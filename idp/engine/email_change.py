@@ -99,11 +99,14 @@ class EmailChange:
             )
         return issued.proof.id
 
-    def try_code(self, user: User, proof_id: str, code: str) -> CodeVerdict:
-        """Try a code; if it is right, the address is changed."""
+    def try_code(self, user: User, proof_id: str, code: str, *, session_id: str | None = None) -> CodeVerdict:
+        """Try a code; if it is right, the address is changed.
+
+        With a session, here and below, only while it lasts (SE5): no thief's last request outlives a new password.
+        """
         with transaction():
             verdict, proof = self._rooms.proofs.try_code(Purpose.EMAIL_CHANGE, proof_id, code)
-            if proof is not None and not self._confirm(user.id, proof):
+            if proof is not None and not self._confirm(user.id, proof, session_id):
                 return CodeVerdict.OVER
             if proof is None:
                 self._refused(user.id, verdict.value)
@@ -114,14 +117,14 @@ class EmailChange:
         proof = self._rooms.proofs.find(Purpose.EMAIL_CHANGE, token)
         return proof if proof is not None and self._stands(user, proof) else None
 
-    def redeem(self, user: User, token: str) -> bool:
+    def redeem(self, user: User, token: str, *, session_id: str | None = None) -> bool:
         """Use the link; False if it does not work any more, or is somebody else's, whose it then stays."""
         with transaction():
             if self.find(user, token) is None:
                 self._refused(user.id, CodeVerdict.OVER.value)
                 return False
             proof = self._rooms.proofs.redeem(Purpose.EMAIL_CHANGE, token)
-            return proof is not None and self._confirm(user.id, proof)
+            return proof is not None and self._confirm(user.id, proof, session_id)
 
     def undo(self, proof: Proof) -> bool:
         """Give the account back to its former address: sessions end, the password is void, later links too, and so is
@@ -176,13 +179,14 @@ class EmailChange:
             and proof.details.get(_FROM) == _canonical(user)
         )
 
-    def _confirm(self, user_id: str, proof: Proof) -> bool:
+    def _confirm(self, user_id: str, proof: Proof, session_id: str | None) -> bool:
         """The address is proven: change it, and mail the former one the way back."""
         rooms = self._rooms
         with transaction() as connection:
             lock_user(connection, user_id)
             before = rooms.users.get(user_id)
-            if before is None or not self._stands(before, proof):
+            is_signed_in = session_id is None or rooms.sessions.get(session_id) is not None
+            if before is None or not is_signed_in or not self._stands(before, proof):
                 self._refused(user_id, "void")
                 return False
             try:

@@ -10,6 +10,7 @@ from sqlalchemy import update
 
 from idp.core.clock import now
 from idp.core.events import Event
+from idp.identity.credentials.mailed_proofs import CodeVerdict
 from idp.storage.db import transaction
 from idp.storage.tables import MailedProof
 from tests.helpers.account import let_time_pass
@@ -187,6 +188,29 @@ def test_rs4_a_change_rests_on_the_address_that_it_was_asked_for(server: Server,
         provider.users.change_email(person.id, f"operator-{address}", verified=True)
     assert enter(browser, page, code).status == 422
     assert stored(server, person).email == f"operator-{address}"
+
+
+@pytest.mark.parametrize("way", ["code", "link"])
+def test_se5_a_request_that_was_under_way_when_its_session_ended_changes_nothing(
+    server: Server, person: Person, way: str
+) -> None:
+    """It was let in, and then the owner chose another password and signed everybody out."""
+    address = new_address()
+    with server.administrator.provider() as provider:
+        user = provider.users.get(person.id)
+        assert user is not None
+        session, _ = provider.sessions.open(user.id, ["pwd"], "1")
+        attempt = provider.email_change.request(user, address)
+        provider.sessions.end_all(user.id, "password_changed")
+        (letter,) = letters(server.issuer, address)
+        token = parse_qs(urlsplit(letter.link("/account/profile/email/link")).query)["token"][0]
+        if way == "code":
+            verdict = provider.email_change.try_code(user, attempt, letter.code, session_id=session.id)
+            assert verdict is CodeVerdict.OVER
+        else:
+            assert not provider.email_change.redeem(user, token, session_id=session.id)
+    assert stored(server, person).email == person.email
+    assert letters(server.issuer, person.email) == []
 
 
 def test_rs4_two_people_who_prove_the_same_address_get_one_account(server: Server) -> None:
