@@ -137,14 +137,12 @@ class EmailChange:
         with transaction() as connection:
             if lock_user(connection, user_id) is None:
                 return False
-            actor = _by(user_id)
+            actor, user = _by(user_id), rooms.users.get(user_id)
+            if user is not None and user.may_come_back(now()):
+                # Whoever took the account over may have left with it, to have it deleted.
+                rooms.users.set_status(user_id, "active", actor=actor)
             try:
-                user = rooms.users.change_email(
-                    user_id, proof.address, verified=bool(proof.details[_VERIFIED]), actor=actor
-                )
-                if user.may_come_back(now()):
-                    # Whoever took the account over may have left with it, to have it deleted.
-                    rooms.users.set_status(user_id, "active", actor=actor)
+                rooms.users.change_email(user_id, proof.address, verified=bool(proof.details[_VERIFIED]), actor=actor)
                 is_restored = True
             except Conflict:
                 rooms.users.set_status(user_id, "deactivated", actor="system")

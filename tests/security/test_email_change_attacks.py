@@ -336,16 +336,22 @@ def test_an_undo_by_a_link_of_another_kind_is_none(server: Server, browser: Brow
         assert browser.page(f"{path}?token={token}").status == 410
 
 
+@pytest.mark.parametrize("departure", [None, "deactivate", "request_deletion"])
 def test_a_former_address_that_is_somebody_elses_by_now_shuts_the_account(
-    server: Server, browser: Browser, person: Person
+    server: Server, browser: Browser, person: Person, departure: str | None
 ) -> None:
     signed_in(browser, person)
     changed(server, browser, new_address())
     link = undo_link(server, person.email)
     newcomer = server.create_user(person.email)
+    if departure:
+        with server.administrator.provider() as provider:
+            getattr(provider.leaving, departure)(person.id)
     page = taken_back(server.browser(), link)
     assert page.data_page == "email-disputed"
-    assert stored(server, person).status == "deactivated"
+    left = stored(server, person)
+    # Operators decide; until then nobody comes back, and nothing is erased.
+    assert (left.status, left.deactivated_by, left.erase_after) == ("deactivated", "operator", None)
     assert stored(server, newcomer).email == person.email
     assert browser.page("/account/").data_page == "login"
 
