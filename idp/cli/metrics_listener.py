@@ -6,9 +6,10 @@ import threading
 from importlib import import_module
 from socketserver import TCPServer, ThreadingMixIn
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 from flask import Flask
 
@@ -17,9 +18,6 @@ from idp.core.settings import Settings
 from idp.storage.db import db
 from idp.web.metrics import CONTENT_TYPE, PATH, exposition, may_read
 from idp.web.provider import current_provider
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 SLOW_SECONDS: Final = 10
 _POLL_SECONDS: Final = 0.5
@@ -58,7 +56,7 @@ def _listen(application: Flask, address: tuple[str, int], stopping: threading.Ev
 
 
 def _answers(application: Flask) -> Any:
-    def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> list[bytes]:
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
         status, kind, body = "404 Not Found", "text/plain; charset=utf-8", b"The figures are at /metrics.\n"
         if environ["PATH_INFO"] == PATH and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
             with application.app_context():

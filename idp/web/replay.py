@@ -3,12 +3,9 @@
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from idp.core.randomness import new_id
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 LIFETIME_SECONDS = 0.1
 """Long enough for a crowd, and much shorter than what the application itself takes to notice a change."""
@@ -34,12 +31,12 @@ class Replay:
     answer is the application's own, headers and refusals included; only the request id is new each time.
     """
 
-    def __init__(self, application: "WSGIApplication", paths: frozenset[str]) -> None:
+    def __init__(self, application: WSGIApplication, paths: frozenset[str]) -> None:
         self._application = application
         self._paths = paths
         self._answers: dict[tuple[str, str], _Answer] = {}
 
-    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """A WSGI call."""
         path = environ["PATH_INFO"]
         if path not in self._paths or not _is_plain(environ):
@@ -55,7 +52,7 @@ class Replay:
         start_response(answer.status, answer.headers)
         return (answer.body,)
 
-    def _ask(self, environ: "WSGIEnvironment") -> _Answer:
+    def _ask(self, environ: WSGIEnvironment) -> _Answer:
         status, headers = "", list[tuple[str, str]]()
 
         def start_response(given: str, sent: list[tuple[str, str]], _error: object = None) -> object:
@@ -77,7 +74,7 @@ class Replay:
         self._answers[key] = replace(answer, headers=headers)
 
 
-def _is_plain(environ: "WSGIEnvironment") -> bool:
+def _is_plain(environ: WSGIEnvironment) -> bool:
     """Nothing in the request that the answer could depend on, save its host."""
     return (
         environ["REQUEST_METHOD"] == "GET"

@@ -13,14 +13,12 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, values
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 DIRECTORY_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 REQUESTS: Final = "idp_http_requests"
@@ -75,11 +73,11 @@ class RequestMetrics:
 class Meter:
     """WSGI middleware, outside of everything else: notes how long each answer took, and what it was."""
 
-    def __init__(self, application: "WSGIApplication", metrics: RequestMetrics) -> None:
+    def __init__(self, application: WSGIApplication, metrics: RequestMetrics) -> None:
         self._application = application
         self._metrics = metrics
 
-    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """A WSGI call."""
         began = time.perf_counter()
         route, status = _UNMATCHED, "500"
@@ -96,7 +94,7 @@ class Meter:
             self._metrics.count(route, environ["REQUEST_METHOD"], status, time.perf_counter() - began)
 
 
-def _route(environ: "WSGIEnvironment") -> str:
+def _route(environ: WSGIEnvironment) -> str:
     """The rule that matched: paths carry identifiers, and there is no end of them."""
     request = environ.get("werkzeug.request")
     if request is None:
