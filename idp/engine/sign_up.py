@@ -163,7 +163,8 @@ class SignUp:
         Raises NotFound if it works no more, and Conflict if the address was registered meanwhile.
         """
         with transaction():
-            proof = self._rooms.proofs.use(Purpose.INVITATION, invitation)
+            is_closed = self._settings.sign_up_policy == "closed"
+            proof = None if is_closed else self._rooms.proofs.use(Purpose.INVITATION, invitation)
             if proof is None:
                 raise NotFound("the invitation was used, replaced, or is too old")
             return self._create(proof.address, proof.id, account, proof.details.get("roles", ()))

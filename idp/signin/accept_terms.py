@@ -43,15 +43,15 @@ def _submitted(visit: Visit, session: Session) -> ResponseReturnValue:
 
 
 def _form(visit: Visit, session: Session, errors: tuple[PageError, ...] = (), status: int = 200) -> Response:
-    known = current_provider().terms.latest(session.user_id)
+    known, due = current_provider().terms.latest(session.user_id), due_documents(session.user_id)
     return render_page(
         "signin/accept_terms.html",
         status=status,
         client=visit.client,
         errors=errors,
         account=session.user_id,
-        documents=due_documents(session.user_id),
-        has_changed=bool(known),
+        documents=due,
+        has_changed=any(document.name in known for document in due),
         action=url_for("signin.accept_terms", interaction_id=visit.interaction.id),
         cancel_url=url_for("signin.cancel", interaction_id=visit.interaction.id) if visit.client else None,
         sign_out_url=url_for("oauth.end_session"),

@@ -206,7 +206,7 @@ def expected_user(visit: Visit) -> User | None:
 
 
 def _register_url(visit: Visit) -> str | None:
-    is_open = current_provider().settings.sign_up_policy == "open"
+    is_open = current_provider().settings.sign_up_policy == "open" and visit.requirements.subject_hint is None
     return url_for("signin.new_account", interaction_id=visit.interaction.id) if is_open else None
 
 

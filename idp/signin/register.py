@@ -25,6 +25,7 @@ from idp.identity.directory.claims import validated_claims
 from idp.identity.directory.emails import EmailAddress, parse_email
 from idp.identity.directory.users import User
 from idp.signin.dispatcher import Visit, page, visit_any
+from idp.signin.login import login_form
 from idp.signin.mailed_link import link_over
 from idp.signin.sessions import authenticated
 from idp.web import texts
@@ -162,8 +163,10 @@ def _created(visit: Visit, address: EmailAddress, account: NewAccount) -> Respon
 
 def taken_meanwhile(visit: Visit) -> Response:
     """Whoever is here has proven the address, and may know that it has an account now."""
+    registration = visit.interaction.progress.registration
     visit.save(is_registering=False, registration=None)
-    return visit.to_hub()
+    email = registration.email if registration else None
+    return login_form(visit, username=email, errors=(PageError(None, texts.ADDRESS_TAKEN),), status=409)
 
 
 def _checked(typed: _Typed, *, is_proven: bool) -> tuple[EmailAddress | None, list[PageError]]:

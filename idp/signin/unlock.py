@@ -19,9 +19,12 @@ from idp.web.provider import current_provider
     button_id="unlock-submit",
     another=("signin.start", lazy_gettext("Sign in")),
 )
-def unlock(proof: Proof) -> ResponseReturnValue:
+def unlock(proof: Proof) -> ResponseReturnValue | None:
     """GET and POST /link/unlock: open an account again that wrong passwords have locked."""
     provider = current_provider()
+    user = provider.users.get(proof.user_id) if proof.user_id else None
+    if user is None or user.email != proof.address:
+        return None  # mailed to an address that is not the owner's any more
     response = make_response(redirect(url_for("signin.unlocked"), 303))
     if proof.user_id is not None:
         provider.lockout.unlock(proof.user_id, actor=f"user:{proof.user_id}")

@@ -91,6 +91,7 @@ NAME_FORMAT = lazy_gettext("The name has a character that cannot be used, or is 
 ENTER_FIRST_PASSWORD = lazy_gettext("Enter a password")
 EMAIL_FORMAT = lazy_gettext("Enter an email address in the correct format, like name@example.com")
 DOMAIN_NOT_ADMITTED = lazy_gettext("Accounts cannot be created with an email address of this domain. Use another one.")
+ADDRESS_TAKEN = lazy_gettext("You have an account with this address already. Sign in.")
 MAILED_CODE_INCORRECT = lazy_gettext("The code is incorrect. Enter the code from the latest message.")
 MAILED_CODE_OVER = lazy_gettext("This code does not work any more. Ask for a new one.")
 ACCEPT_DOCUMENT: Mapping[str, LazyString] = MappingProxyType({

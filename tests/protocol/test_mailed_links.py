@@ -109,3 +109,12 @@ def test_the_browser_that_unlocks_is_one_of_theirs_from_then_on(server: Server, 
     assert person.email in browser.page(request.url).text.replace(" @", "@")
     stranger = server.browser().page(request.url)
     assert stranger.data_page == "login"
+
+
+def test_a_link_that_was_mailed_to_a_former_address_opens_nothing(server: Server, browser: Browser) -> None:
+    person, link = locked_out(server)
+    with server.administrator.provider() as provider:
+        provider.users.change_email(person.id, f"new-{person.email}", verified=True)
+    assert pressed(browser, browser.page(link)).status == 410
+    with server.administrator.provider() as provider:
+        assert provider.audit.tail(1, Event.ACCOUNT_UNLOCKED, person.id) == []

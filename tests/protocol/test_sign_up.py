@@ -265,7 +265,9 @@ def test_an_address_that_was_registered_meanwhile(server: Server) -> None:
     waiting = ann.fill_in(ann.browser.page("/register"))
     code = ann.code()
     assert twin.register().data_page == "home"
-    assert ann.enter(waiting, code).data_page == "login"
+    shown = ann.enter(waiting, code)
+    assert (shown.data_page, shown.status) == ("login", 409)
+    assert "You have an account with this address already" in shown.text
 
 
 # The link in the mail
@@ -360,6 +362,13 @@ def test_create_makes_another_account_beside_the_one_that_is_signed_in(
     user = find(ann.server, ann.address)
     assert user is not None
     assert user.id != before["sub"]
+
+
+def test_create_is_not_for_somebody_who_is_known(ann: Newcomer, relying_party: RelyingParty, person: Person) -> None:
+    id_token = relying_party.tokens(Browser(ann.server.issuer), person)["id_token"]
+    page = ann.browser.page(relying_party.authorization_request(prompt="create", id_token_hint=id_token).url)
+    assert page.data_page == "login"
+    assert not any("new-account" in link for link in page.links)
 
 
 # Terms

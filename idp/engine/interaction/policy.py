@@ -94,6 +94,8 @@ def _is_registering(requirements: Requirements, progress: Progress, facts: Facts
         return False
     if progress.registration is not None and progress.registration.is_proven:
         return True  # invited, or followed the link in a mail
+    if requirements.subject_hint is not None:
+        return False  # whoever is meant has an account
     chosen = progress.is_registering
     return facts.sign_up_open and ("create" in requirements.prompts if chosen is None else chosen)
 
