@@ -111,11 +111,13 @@ def test_somebody_fills_in_their_profile(
     expect(window.locator("img.portrait")).to_have_count(0)
 
     window.locator("#change-phone_number").click()
+    expect_page(window, "account-profile-phone", scripts=scripts)
     window.locator("#phone_country").select_option("DE")
     window.locator("#phone_number").fill("030 901820")
     window.locator("#continue").click()
     expect(window.locator("main")).to_contain_text("+49 30 901820")
     window.locator("#change-address").click()
+    expect_page(window, "account-profile-address", scripts=scripts)
     window.locator("#street_address").fill("Unter den Linden 6\nAula")
     window.locator("#locality").fill("Berlin")
     window.locator("#continue").click()

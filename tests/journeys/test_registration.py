@@ -1,15 +1,18 @@
 """Registration in a real Chromium: sent by an application, back into it; with scripts and without, in two languages."""
 
 import secrets
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.helpers.backends import fresh_backend
 from tests.helpers.newcomer import PASSWORD, code_in, link_in, mails_to
+from tests.helpers.server import Server, running_server
 from tests.journeys.accessibility import overflow
 from tests.journeys.conftest import OpenWindow
 from tests.journeys.demo import Demo
-from tests.journeys.test_main_job import PHONE, claims_in, expect_page
+from tests.journeys.test_main_job import PHONE, claims_in, expect_page, log_in
 
 pytestmark = pytest.mark.browser
 
@@ -94,3 +97,50 @@ def test_the_mail_is_read_in_the_mailbox_and_its_link_followed_on_a_phone(demo: 
     expect_page(phone, "home")
     phone.goto(link_in(mails_to(demo.issuer, address)[0], "registration"))
     expect(phone.locator("main")).to_have_attribute("data-page", "error")
+
+
+@pytest.fixture(scope="module")
+def exclusive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server at which those register who are invited, and everybody accepts the terms."""
+    directory = tmp_path_factory.mktemp("exclusive")
+    settings = {
+        "IDP_SIGN_UP__POLICY": "invitation",
+        "IDP_SIGN_UP__TERMS_URL": "https://shop.example/terms",
+        "IDP_SIGN_UP__TERMS_VERSION": "2026-01",
+    }
+    with fresh_backend("sqlite", directory) as backend, running_server(backend, directory, **settings) as server:
+        yield server
+
+
+@pytest.mark.parametrize(("locale", "scripts"), [("en-GB", True), ("de-DE", True), ("de-DE", False)])
+def test_an_invitation_and_the_terms(exclusive: Server, open_window: OpenWindow, locale: str, scripts: bool) -> None:
+    window, address = open_window(locale=locale, java_script_enabled=scripts), new_address()
+    window.goto(f"{exclusive.issuer}/register")
+    expect_page(window, "registration-closed", accessible=scripts)
+    exclusive.cli("user", "invite", address, "--language", locale[:2], "--json")
+    window.goto(link_in(mails_to(exclusive.issuer, address)[0], "invitation"))
+    expect_page(window, "mailed-link", accessible=scripts)
+    window.locator("#invitation-submit").click()
+    expect_page(window, "register", accessible=scripts)
+    window.locator("#new_password").fill(PASSWORD)
+    window.locator("#register-submit").click()
+    expect_page(window, "register", accessible=scripts)
+    expect(window.locator("#terms-error")).to_be_visible()
+    window.locator("#new_password").fill(PASSWORD)
+    window.locator("#terms").check()
+    window.locator("#register-submit").click()
+    expect_page(window, "home", accessible=scripts)
+
+
+@pytest.mark.parametrize(("locale", "scripts"), [("en-GB", True), ("de-DE", False)])
+def test_terms_that_are_new_to_somebody(exclusive: Server, open_window: OpenWindow, locale: str, scripts: bool) -> None:
+    window, person = open_window(locale=locale, java_script_enabled=scripts), exclusive.create_user()
+    window.goto(f"{exclusive.issuer}/signin/")
+    log_in(window, person)
+    expect_page(window, "accept-terms", accessible=scripts)
+    window.locator("#terms-submit").click()
+    expect(window.locator("#terms-error")).to_be_visible()
+    expect_page(window, "accept-terms", accessible=scripts)
+    window.locator("#terms").check()
+    window.locator("#terms-submit").click()
+    expect_page(window, "home", accessible=scripts)
