@@ -112,6 +112,7 @@ def _environment(ports: Ports) -> dict[str, str]:
         "IDP_ISSUER": f"http://localhost:{ports.idp}",
         "IDP_DATABASE_URL": f"sqlite:///{ROOT / 'var' / 'idp.db'}",
         "IDP_KEYS_DIR": str(ROOT / "keys"),
+        "IDP_LOG_LEVEL": "warning",  # what is to be read stands alone
         **os.environ,
     }
     environment.pop("PORT", None)
