@@ -116,6 +116,7 @@ def test_a_worker_that_cannot_seal_says_so_once_and_goes_on_when_it_can(start_se
         tamper("UPDATE audit_streams SET sequence = sequence - 1")
     server.create_user()
     log = server.directory / "worker.log"
+    log.touch()  # the worker takes a moment to open it
     with server.worker():
         eventually(lambda: "sealing: not done: the stream 'main' goes on behind its end" in log.read_text())
         time.sleep(3)  # in which it tries again
