@@ -7,7 +7,7 @@ only the mail knows more (LG1).
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from flask import Response, redirect, request, url_for
+from flask import Response, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import get_locale, gettext
 
@@ -24,13 +24,11 @@ from idp.identity.credentials.passwords import WeakPassword
 from idp.identity.directory.claims import validated_claims
 from idp.identity.directory.emails import EmailAddress, parse_email
 from idp.identity.directory.users import User
-from idp.signin.dispatcher import Visit, page, visit_any
+from idp.signin.dispatcher import Visit, begin, page, visit_any
 from idp.signin.login import login_form
 from idp.signin.mailed_link import link_over
 from idp.signin.sessions import authenticated
 from idp.web import texts
-from idp.web.browser_session import current_visitor
-from idp.web.cookies import browser_id
 from idp.web.hooks import request_address
 from idp.web.pages import PageError, render_page
 from idp.web.provider import current_provider
@@ -43,14 +41,11 @@ def start_registration() -> ResponseReturnValue:
     provider = current_provider()
     if provider.settings.sign_up_policy != "open":
         return closed()
-    interaction = provider.interactions.begin(
-        browser_id=browser_id(provider.settings),
-        visitor=current_visitor(),
-        requirements=Requirements(prompts=frozenset({"create"})),
+    return begin(
+        Requirements(prompts=frozenset({"create"})),
         resume_path=url_for("web.home"),
         restart_path=url_for("signin.start_registration"),
     )
-    return redirect(url_for("signin.hub", interaction_id=interaction.id), 303)
 
 
 def closed() -> Response:
@@ -110,7 +105,7 @@ def register(visit: Visit) -> ResponseReturnValue:
         account = _prepared(typed)
         if proven is not None:
             return _created(visit, address, account)
-        proof_id = begin(visit, address, _locale())
+        proof_id = send_code(visit, address, _locale())
     except WeakPassword as error:
         return _form(visit, typed, _password_errors(error.violations), 422)
     except AlreadyMailed:
@@ -125,7 +120,7 @@ def register(visit: Visit) -> ResponseReturnValue:
     return visit.to_hub()
 
 
-def begin(visit: Visit, address: EmailAddress, locale: str) -> str:
+def send_code(visit: Visit, address: EmailAddress, locale: str) -> str:
     """Have a code mailed, and return the proof that waits for it. Raises TooMany, or AlreadyMailed."""
     interaction = visit.interaction
     # Each mail prolongs the sign-in, so the next form differs from this one.

@@ -4,20 +4,19 @@ Whoever follows the link reads mail at the address, and it is they who choose th
 before is kept only if it was typed in this very browser: somebody else may have typed it (RS6).
 """
 
-from flask import redirect, url_for
+from flask import url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext
 
 from idp.core.errors import Conflict
-from idp.engine.interaction import Interaction, Registration, Requirements, is_expired
+from idp.engine.interaction import Interaction, Progress, Registration, Requirements, is_expired
 from idp.engine.sign_up import NewAccount, SignUp
 from idp.identity.credentials.mailed_proofs import Proof, Purpose
-from idp.signin.dispatcher import Visit
+from idp.signin.dispatcher import Visit, begin
 from idp.signin.facts import gather
 from idp.signin.mailed_link import mailed_link
 from idp.signin.register import closed, registered, taken_meanwhile
-from idp.web.browser_session import current_visitor
-from idp.web.cookies import browser_id, known_browser_id
+from idp.web.cookies import known_browser_id
 from idp.web.provider import current_provider
 
 
@@ -75,24 +74,17 @@ def _finish(interaction: Interaction, proof: Proof) -> ResponseReturnValue:
 
 def _go_on(proof: Proof) -> ResponseReturnValue:
     """A sign-in in this browser, whose address is proven."""
-    provider = current_provider()
     wanted = {"name": proof.details["name"]} if proof.details.get("name") else {}
-    interaction: Interaction = provider.interactions.begin(
-        browser_id=browser_id(provider.settings),
-        visitor=current_visitor(),
-        requirements=Requirements(),
+    registration = Registration(
+        proof.address,
+        is_proven=True,
+        proof_id=proof.id,
+        is_invited=proof.purpose is Purpose.INVITATION,
+        details=wanted,
+    )
+    return begin(
+        Requirements(),
         resume_path=url_for("web.home"),
         restart_path=url_for("signin.start"),
+        progress=Progress(registration=registration),
     )
-    provider.interactions.update(
-        interaction,
-        prolong=True,
-        registration=Registration(
-            proof.address,
-            is_proven=True,
-            proof_id=proof.id,
-            is_invited=proof.purpose is Purpose.INVITATION,
-            details=wanted,
-        ),
-    )
-    return redirect(url_for("signin.hub", interaction_id=interaction.id), 303)

@@ -10,7 +10,7 @@ from idp.engine.sign_up import NewAccount
 from idp.identity.credentials.mailed_proofs import CodeVerdict
 from idp.identity.directory.emails import parse_email
 from idp.signin.dispatcher import Visit, page
-from idp.signin.register import begin, registered, taken_meanwhile, too_many
+from idp.signin.register import registered, send_code, taken_meanwhile, too_many
 from idp.web import texts
 from idp.web.pages import PageError, render_page
 from idp.web.provider import current_provider
@@ -54,7 +54,7 @@ def _tried(visit: Visit, registration: Registration) -> ResponseReturnValue:
 def _sent_again(visit: Visit, registration: Registration) -> ResponseReturnValue:
     account = NewAccount.from_details(registration.details)
     try:
-        proof_id = begin(visit, parse_email(registration.email), account.locale or "")
+        proof_id = send_code(visit, parse_email(registration.email), account.locale or "")
     except AlreadyMailed:
         return visit.to_hub()
     except TooMany as error:

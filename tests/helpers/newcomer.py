@@ -1,37 +1,14 @@
 """Somebody who has no account yet, and makes one through the pages and the mailbox."""
 
-import re
 import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
-
 from tests.helpers.browser import Browser, Page, Person
+from tests.helpers.inbox import Letter, letters
 from tests.helpers.server import Server
 
 PASSWORD = "plum-tractor-velvet-anchor"
-_CODE = re.compile(r"^ +(\d{6})$", re.M)
-
-
-def mails_to(issuer: str, address: str) -> list[dict[str, Any]]:
-    """What the development mailbox holds for an address, the newest first."""
-    answer = httpx.get(f"{issuer}/dev/mail", params={"to": address}, headers={"Accept": "application/json"})
-    found: list[dict[str, Any]] = answer.raise_for_status().json()
-    return found
-
-
-def code_in(mail: dict[str, Any]) -> str:
-    """The six digits of a mail."""
-    found = _CODE.search(mail["text"])
-    if found is None:
-        raise LookupError(f"no code in {mail}")
-    return found[1]
-
-
-def link_in(mail: dict[str, Any], kind: str) -> str:
-    """The link of that kind (`registration`, `invitation`, …) in a mail."""
-    return next(link for link in mail["links"] if f"/link/{kind}?" in link)
 
 
 @dataclass(slots=True)
@@ -51,13 +28,13 @@ class Newcomer:
         """How they sign in afterwards."""
         return Person(self.address, self.password)
 
-    def mails(self) -> list[dict[str, Any]]:
+    def mails(self) -> list[Letter]:
         """Their mail, the newest first."""
-        return mails_to(self.server.issuer, self.address)
+        return letters(self.server.issuer, self.address)
 
     def code(self) -> str:
         """The code in their newest mail."""
-        return code_in(self.mails()[0])
+        return self.mails()[0].code
 
     def wrong_code(self) -> str:
         """Six digits that are not the code."""

@@ -7,7 +7,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.helpers.backends import fresh_backend
-from tests.helpers.newcomer import PASSWORD, code_in, link_in, mails_to
+from tests.helpers.inbox import letters
+from tests.helpers.newcomer import PASSWORD
 from tests.helpers.server import Server, running_server
 from tests.journeys.accessibility import overflow
 from tests.journeys.conftest import OpenWindow
@@ -51,8 +52,8 @@ def test_from_an_application_and_back_into_it(
 
     expect_page(window, "verify-email", accessible=scripts)
     expect(window.locator("main")).to_contain_text(address)
-    (mail,) = mails_to(demo.issuer, address)
-    window.locator("#code").fill(code_in(mail))
+    (mail,) = letters(demo.issuer, address)
+    window.locator("#code").fill(mail.code)
     window.locator("#code-submit").click()
 
     expect_page(window, "consent", accessible=scripts)
@@ -82,7 +83,7 @@ def test_the_mail_is_read_in_the_mailbox_and_its_link_followed_on_a_phone(demo: 
     phone.locator("main a", has_text="is your code").click()
     expect_page(phone, "mail")
     inside = phone.frame_locator("iframe")
-    expect(inside.locator(".code")).to_have_text(code_in(mails_to(demo.issuer, address)[0]))
+    expect(inside.locator(".code")).to_have_text(letters(demo.issuer, address)[0].code)
     inside.get_by_role("link", name="Confirm this address").click()
 
     expect_page(phone, "mailed-link")
@@ -95,7 +96,7 @@ def test_the_mail_is_read_in_the_mailbox_and_its_link_followed_on_a_phone(demo: 
     phone.locator("#new_password").fill("another-password-for-the-phone")
     phone.locator("#register-submit").click()
     expect_page(phone, "home")
-    phone.goto(link_in(mails_to(demo.issuer, address)[0], "registration"))
+    phone.goto(letters(demo.issuer, address)[0].link("/link/registration"))
     expect(phone.locator("main")).to_have_attribute("data-page", "error")
 
 
@@ -118,7 +119,7 @@ def test_an_invitation_and_the_terms(exclusive: Server, open_window: OpenWindow,
     window.goto(f"{exclusive.issuer}/register")
     expect_page(window, "registration-closed", accessible=scripts)
     exclusive.cli("user", "invite", address, "--language", locale[:2], "--json")
-    window.goto(link_in(mails_to(exclusive.issuer, address)[0], "invitation"))
+    window.goto(letters(exclusive.issuer, address)[0].link("/link/invitation"))
     expect_page(window, "mailed-link", accessible=scripts)
     window.locator("#invitation-submit").click()
     expect_page(window, "register", accessible=scripts)

@@ -1,13 +1,13 @@
 """What people are told by mail of what happens to their accounts."""
 
 from tests.helpers.browser import Browser, Person
-from tests.helpers.newcomer import mails_to
+from tests.helpers.inbox import letters
 from tests.helpers.relying_party import RelyingParty
 from tests.helpers.server import Server
 
 
 def subjects(server: Server, person: Person) -> list[str]:
-    return [mail["subject"] for mail in mails_to(server.issuer, person.email)]
+    return [mail.subject for mail in letters(server.issuer, person.email)]
 
 
 def test_a_new_application_is_announced_once(server: Server, relying_party: RelyingParty, person: Person) -> None:

@@ -12,7 +12,7 @@ from idp.identity.directory.users import User
 from idp.storage.db import transaction
 from idp.storage.tables import MailedProof, ThrottleRow
 from tests.helpers.browser import Browser, Callback, Page, Person
-from tests.helpers.newcomer import Newcomer, link_in
+from tests.helpers.newcomer import Newcomer
 from tests.helpers.relying_party import RelyingParty
 from tests.helpers.server import Server
 from tests.protocol.conftest import SpecialServers
@@ -104,8 +104,8 @@ def test_the_mail_is_in_the_language_of_the_page(server: Server) -> None:
     ann = Newcomer(server)
     ann.browser.http.headers["Accept-Language"] = "de"
     ann.register()
-    assert "Code" in ann.mails()[-1]["subject"]
-    assert "ist Ihr Code" in ann.mails()[-1]["subject"]
+    assert "Code" in ann.mails()[-1].subject
+    assert "ist Ihr Code" in ann.mails()[-1].subject
     user = find(server, ann.address)
     assert user is not None
     assert user.locale == "de"
@@ -114,7 +114,7 @@ def test_the_mail_is_in_the_language_of_the_page(server: Server) -> None:
 def test_what_was_mailed_and_the_code_say_nothing_of_the_name_that_a_stranger_chose(ann: Newcomer) -> None:
     """Else anybody could have our server write to anybody."""
     ann.fill_in(ann.browser.page("/register"), name="Win a prize at evil dot example")
-    assert "prize" not in ann.mails()[0]["text"]
+    assert "prize" not in ann.mails()[0].text
 
 
 def test_a_code_is_taken_with_spaces_and_dashes(ann: Newcomer) -> None:
@@ -192,7 +192,7 @@ def test_a_code_works_for_ten_minutes_and_its_link_for_a_day(ann: Newcomer) -> N
     waiting = ann.fill_in(ann.browser.page("/register"))
     later(ann.server, minutes=10, seconds=1)
     assert "does not work any more" in ann.enter(waiting).text
-    link = link_in(ann.mails()[0], "registration")
+    link = ann.mails()[0].link("/link/registration")
     assert ann.browser.page(link).data_page == "mailed-link"
     later(ann.server, hours=23, minutes=50)
     assert ann.browser.page(link).status == 410
@@ -251,8 +251,8 @@ def test_the_owner_of_a_known_address_is_told_and_gets_no_code(server: Server, r
     stranger = Newcomer(server, known.email)
     stranger.fill_in(stranger.browser.page("/register"))
     (mail,) = stranger.mails()
-    assert "You have an account already" in mail["subject"]
-    assert not any("/link/" in link for link in mail["links"])
+    assert "You have an account already" in mail.subject
+    assert not any("/link/" in link for link in mail.links)
     # And nothing about the account has changed.
     assert relying_party.tokens(Browser(server.issuer), known)["claims"]["sub"] == known.id
 
@@ -276,7 +276,7 @@ def test_an_address_that_was_registered_meanwhile(server: Server) -> None:
 def test_the_link_goes_on_where_the_form_was_filled_in(ann: Newcomer, relying_party: RelyingParty) -> None:
     request = relying_party.authorization_request(prompt="create")
     ann.fill_in(ann.browser.open(request.url), name="Ann")
-    link = ann.browser.page(link_in(ann.mails()[0], "registration"))
+    link = ann.browser.page(ann.mails()[0].link("/link/registration"))
     shown = ann.press(link, "registration-submit")
     assert isinstance(shown, Page)
     assert shown.data_page == "consent"
@@ -287,7 +287,7 @@ def test_rs6_the_link_in_another_browser_wipes_what_somebody_typed(server: Serve
     ann = Newcomer(server, password="another-fine-password-entirely")
     stranger = Newcomer(server, ann.address)
     waiting = stranger.fill_in(stranger.browser.page("/register"), name="Stranger")
-    form = ann.press(ann.browser.page(link_in(ann.mails()[0], "registration")), "registration-submit")
+    form = ann.press(ann.browser.page(ann.mails()[0].link("/link/registration")), "registration-submit")
     assert form.data_page == "register"
     assert "Stranger" not in form.html
     home = ann.fill_in(form)
@@ -300,7 +300,7 @@ def test_rs6_the_link_in_another_browser_wipes_what_somebody_typed(server: Serve
 
 def test_rs8_looking_at_the_link_uses_nothing(ann: Newcomer) -> None:
     ann.fill_in(ann.browser.page("/register"))
-    link = link_in(ann.mails()[0], "registration")
+    link = ann.mails()[0].link("/link/registration")
     scanner = Browser(ann.server.issuer)
     for _ in range(3):
         assert scanner.page(link).data_page == "mailed-link"
@@ -312,7 +312,7 @@ def test_rs7_a_proven_address_cannot_be_exchanged(server: Server) -> None:
     ann, victim = Newcomer(server), Newcomer(server)
     ann.fill_in(ann.browser.page("/register"))
     ann.browser = Browser(server.issuer)
-    form = ann.press(ann.browser.page(link_in(ann.mails()[0], "registration")), "registration-submit")
+    form = ann.press(ann.browser.page(ann.mails()[0].link("/link/registration")), "registration-submit")
     assert ann.fill_in(form, email=victim.address).data_page == "home"
     assert find(server, victim.address) is None
     assert find(server, ann.address) is not None
@@ -486,7 +486,7 @@ def invited(exclusive: Server) -> Newcomer:
 
 
 def test_an_invitation_leads_to_an_account_with_its_role(invited: Newcomer) -> None:
-    form = invited.press(invited.browser.page(link_in(invited.mails()[0], "invitation")), "invitation-submit")
+    form = invited.press(invited.browser.page(invited.mails()[0].link("/link/invitation")), "invitation-submit")
     assert form.data_page == "register"
     assert "Ann Invited" in form.html
     assert invited.fill_in(form).data_page == "home"
@@ -498,7 +498,7 @@ def test_an_invitation_leads_to_an_account_with_its_role(invited: Newcomer) -> N
 
 
 def test_rs7_an_invitation_is_used_once_and_for_its_address(invited: Newcomer) -> None:
-    link = link_in(invited.mails()[0], "invitation")
+    link = invited.mails()[0].link("/link/invitation")
     form = invited.press(invited.browser.page(link), "invitation-submit")
     assert invited.fill_in(form, email="somebody-else@example.org").data_page == "home"
     assert invited.browser.page(link).status == 410
@@ -506,7 +506,7 @@ def test_rs7_an_invitation_is_used_once_and_for_its_address(invited: Newcomer) -
 
 
 def test_rs7_an_invitation_works_for_three_days(invited: Newcomer) -> None:
-    link = link_in(invited.mails()[0], "invitation")
+    link = invited.mails()[0].link("/link/invitation")
     later(invited.server, hours=71, minutes=59)
     assert invited.browser.page(link).data_page == "mailed-link"
     later(invited.server, minutes=2)
@@ -514,17 +514,17 @@ def test_rs7_an_invitation_works_for_three_days(invited: Newcomer) -> None:
 
 
 def test_rs7_a_newer_invitation_replaces_the_one_before(invited: Newcomer) -> None:
-    old = link_in(invited.mails()[0], "invitation")
+    old = invited.mails()[0].link("/link/invitation")
     invited.server.cli("user", "invite", invited.address, "--json")
     assert invited.browser.page(old).status == 410
 
 
 def test_rs7_what_was_begun_with_an_invitation_ends_with_it(invited: Newcomer) -> None:
-    form = invited.press(invited.browser.page(link_in(invited.mails()[0], "invitation")), "invitation-submit")
+    form = invited.press(invited.browser.page(invited.mails()[0].link("/link/invitation")), "invitation-submit")
     invited.server.cli("user", "invite", invited.address, "--json")
     assert invited.fill_in(form).status == 410
     assert find(invited.server, invited.address) is None
-    form = invited.press(invited.browser.page(link_in(invited.mails()[0], "invitation")), "invitation-submit")
+    form = invited.press(invited.browser.page(invited.mails()[0].link("/link/invitation")), "invitation-submit")
     assert invited.fill_in(form).data_page == "home"
     user = find(invited.server, invited.address)
     assert user is not None
@@ -534,7 +534,7 @@ def test_rs7_what_was_begun_with_an_invitation_ends_with_it(invited: Newcomer) -
 
 def test_an_invitation_outlives_a_pause(invited: Newcomer) -> None:
     """Nobody can get themselves another one."""
-    link = link_in(invited.mails()[0], "invitation")
+    link = invited.mails()[0].link("/link/invitation")
     invited.press(invited.browser.page(link), "invitation-submit")
     later = Newcomer(invited.server, invited.address)
     form = later.press(later.browser.page(link), "invitation-submit")
@@ -543,7 +543,7 @@ def test_an_invitation_outlives_a_pause(invited: Newcomer) -> None:
 
 def test_tk3_a_registration_token_is_no_invitation(server: Server, ann: Newcomer) -> None:
     ann.fill_in(ann.browser.page("/register"))
-    link = link_in(ann.mails()[0], "registration").replace("/link/registration", "/link/invitation")
+    link = ann.mails()[0].link("/link/registration").replace("/link/registration", "/link/invitation")
     assert ann.browser.page(link).status == 410
 
 
@@ -559,5 +559,5 @@ def test_who_is_invited_registers_whatever_the_domain(special_servers: SpecialSe
     )
     guest = Newcomer(picky)
     picky.cli("user", "invite", guest.address, "--json")
-    form = guest.press(guest.browser.page(link_in(guest.mails()[0], "invitation")), "invitation-submit")
+    form = guest.press(guest.browser.page(guest.mails()[0].link("/link/invitation")), "invitation-submit")
     assert guest.fill_in(form).data_page == "home"

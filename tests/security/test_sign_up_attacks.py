@@ -10,7 +10,7 @@ import pytest
 from idp.core.events import Event
 from idp.identity.credentials.passwords import Passwords, PreparedPassword
 from tests.helpers.browser import Browser, Page
-from tests.helpers.newcomer import PASSWORD, Newcomer, link_in
+from tests.helpers.newcomer import PASSWORD, Newcomer
 from tests.helpers.relying_party import RelyingParty
 from tests.helpers.server import Server
 from tests.protocol.conftest import SpecialServers
@@ -110,7 +110,7 @@ def test_i2_one_code_sent_in_parallel_makes_one_account(ann: Newcomer, roomy: Se
 
 def test_i2_one_link_followed_in_parallel_begins_one_registration(ann: Newcomer) -> None:
     ann.fill_in(ann.browser.page("/register"))
-    link = link_in(ann.mails()[0], "registration")
+    link = ann.mails()[0].link("/link/registration")
     readers = [Newcomer(ann.server, ann.address) for _ in range(6)]
     pages = [reader.browser.page(link) for reader in readers]
     shown = in_parallel(6, lambda number: readers[number].press(pages[number], "registration-submit"))
@@ -121,7 +121,7 @@ def test_rs1_links_in_mail_are_the_issuers(ann: Newcomer) -> None:
     ann.browser.http.headers.update({"X-Forwarded-Host": "evil.example", "Forwarded": "host=evil.example"})
     ann.fill_in(ann.browser.page("/register"))
     (mail,) = ann.mails()
-    assert all(link.startswith(ann.server.issuer) for link in mail["links"])
+    assert all(link.startswith(ann.server.issuer) for link in mail.links)
 
 
 def test_rs6_the_account_that_a_stranger_prepared_does_not_exist(roomy: Server) -> None:
@@ -152,7 +152,7 @@ def test_ky1_neither_code_nor_password_is_written_to_the_log(ann: Newcomer) -> N
     log = ann.server.log.read_text()
     assert code not in log
     assert ann.password not in log
-    assert link_in(ann.mails()[0], "registration").rpartition("=")[2] not in log
+    assert ann.mails()[0].link("/link/registration").rpartition("=")[2] not in log
 
 
 def test_lg6_passwords_that_no_form_sends(ann: Newcomer) -> None:
@@ -209,5 +209,5 @@ def test_lg4_who_uses_up_somebodys_messages_does_not_keep_them_out(roomy: Server
     refused = ann.fill_in(ann.browser.page("/register"))
     assert refused.status == 429
     assert "the newest one" in refused.text
-    form = ann.press(ann.browser.page(link_in(ann.mails()[0], "registration")), "registration-submit")
+    form = ann.press(ann.browser.page(ann.mails()[0].link("/link/registration")), "registration-submit")
     assert ann.fill_in(form).data_page == "home"
