@@ -119,6 +119,11 @@ class PasswordReset:
                 rooms.audit.record(Event.PASSWORD_RESET_REFUSED, user_id=user_id, attempt=attempt, reason=verdict.value)
         return verdict, owner
 
+    @staticmethod
+    def attempt_of(proof: Proof) -> str:
+        """The sign-in in which a proof was asked for (`digest_of`)."""
+        return str(proof.details.get(_ATTEMPT, ""))
+
     def owner(self, proof: Proof) -> ProvenOwner | None:
         """Whom a proof that was brought back is of; None if it is void.
 

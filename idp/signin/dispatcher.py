@@ -128,6 +128,14 @@ def begin(
     return _redirect(url_for("signin.hub", interaction_id=interaction.id))
 
 
+def waiting_here(digest: str) -> Interaction | None:
+    """The sign-in of that digest (`digest_of`), if it is this browser's and still open: a mail was asked for in it."""
+    provider = current_provider()
+    interaction = provider.interactions.find(digest, known_browser_id(provider.settings))
+    is_over = interaction is None or interaction.progress.completed or is_expired(interaction)
+    return None if is_over else interaction
+
+
 def hub(interaction_id: str) -> ResponseReturnValue:
     """GET /signin/<id>: the next step, whatever it is."""
     interaction = _load(interaction_id)

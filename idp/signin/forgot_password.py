@@ -4,7 +4,7 @@ from flask import Response, request, url_for
 from flask.typing import ResponseReturnValue
 
 from idp.core.crypto import sha256_hex
-from idp.engine.interaction import Progress, Recovery, Requirements, Step
+from idp.engine.interaction import Progress, Recovery, Requirements, Step, digest_of
 from idp.engine.mail import AlreadyMailed
 from idp.engine.password_reset import Asker
 from idp.signin.dispatcher import Visit, begin, page, visit_any
@@ -17,8 +17,6 @@ from idp.web.pages import PageError, render_page
 from idp.web.provider import current_provider
 
 _LONGEST_IDENTIFIER = 320
-_KEPT_SECONDS = 1800
-"""How long a mailed link finds back to the sign-in that it was asked for in."""
 
 
 def recover() -> ResponseReturnValue:
@@ -69,21 +67,12 @@ def send_proof(visit: Visit, username: str) -> None:
     form = sha256_hex(f"{visit.interaction.id}:{visit.interaction.expires_at.isoformat()}")
     device = browser_id(provider.settings) if is_known else None
     try:
-        proof_id = provider.password_reset.request(username, Asker(device, request_address(), attempt_of(visit), form))
+        proof_id = provider.password_reset.request(
+            username, Asker(device, request_address(), digest_of(visit.interaction), form)
+        )
     except AlreadyMailed:
         return
-    if visit.save(prolong=True, recovery=Recovery(username=username, proof_id=proof_id)) is not None:
-        provider.store.put(waiting_key(proof_id), visit.interaction.id.encode(), _KEPT_SECONDS)
-
-
-def attempt_of(visit: Visit) -> str:
-    """What the audit trail calls the reset in this sign-in, whose own id is a bearer value of the browser."""
-    return sha256_hex(f"reset:{visit.interaction.id}")[:32]
-
-
-def waiting_key(proof_id: str) -> str:
-    """Where the store keeps which sign-in waits for a proof."""
-    return f"recovery:{proof_id}"
+    visit.save(prolong=True, recovery=Recovery(username=username, proof_id=proof_id))
 
 
 def _form(visit: Visit, username: str, error: PageError | None = None) -> Response:

@@ -9,14 +9,13 @@ from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext
 
 from idp.core.errors import Conflict
-from idp.engine.interaction import Interaction, Progress, Registration, Requirements, is_expired
+from idp.engine.interaction import Interaction, Progress, Registration, Requirements
 from idp.engine.sign_up import NewAccount, SignUp
 from idp.identity.credentials.mailed_proofs import Proof, Purpose
-from idp.signin.dispatcher import Visit, begin
+from idp.signin.dispatcher import Visit, begin, waiting_here
 from idp.signin.facts import gather
 from idp.signin.mailed_link import mailed_link
 from idp.signin.register import closed, registered, taken_meanwhile
-from idp.web.cookies import known_browser_id
 from idp.web.provider import current_provider
 
 
@@ -52,9 +51,8 @@ def invitation(proof: Proof) -> ResponseReturnValue:
 
 def _pending(proof: Proof) -> Interaction | None:
     """The sign-in of this browser that waits for just this mail."""
-    provider = current_provider()
-    interaction = provider.interactions.find(SignUp.attempt_of(proof), known_browser_id(provider.settings))
-    if interaction is None or interaction.progress.completed or is_expired(interaction):
+    interaction = waiting_here(SignUp.attempt_of(proof))
+    if interaction is None:
         return None
     registration = interaction.progress.registration
     return interaction if registration is not None and registration.proof_id == proof.id else None

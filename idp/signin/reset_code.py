@@ -3,11 +3,11 @@
 from flask import Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from idp.engine.interaction import Recovery, Step
+from idp.engine.interaction import Recovery, Step, digest_of
 from idp.engine.password_reset import ProvenOwner
 from idp.identity.credentials.mailed_proofs import CodeVerdict
 from idp.signin.dispatcher import Visit, page
-from idp.signin.forgot_password import attempt_of, send_proof
+from idp.signin.forgot_password import send_proof
 from idp.web import texts
 from idp.web.pages import PageError, render_page
 from idp.web.provider import current_provider
@@ -47,7 +47,7 @@ def _tried(visit: Visit, recovery: Recovery, proof_id: str) -> ResponseReturnVal
     code, problem = typed_code()
     if problem is not None:
         return _form(visit, recovery, problem)
-    verdict, owner = current_provider().password_reset.try_code(proof_id, code, attempt_of(visit))
+    verdict, owner = current_provider().password_reset.try_code(proof_id, code, digest_of(visit.interaction))
     if owner is None:
         over = verdict is CodeVerdict.OVER
         return _form(visit, recovery, texts.MAILED_CODE_OVER if over else texts.MAILED_CODE_INCORRECT)

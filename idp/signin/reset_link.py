@@ -4,14 +4,12 @@ from flask import redirect, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext
 
-from idp.engine.interaction import Interaction, Progress, Requirements, is_expired
-from idp.engine.password_reset import ProvenOwner
+from idp.engine.interaction import Interaction, Progress, Requirements
+from idp.engine.password_reset import PasswordReset, ProvenOwner
 from idp.identity.credentials.mailed_proofs import Proof, Purpose
-from idp.signin.dispatcher import begin
-from idp.signin.forgot_password import waiting_key
+from idp.signin.dispatcher import begin, waiting_here
 from idp.signin.mailed_link import mailed_link
 from idp.signin.reset_code import proven
-from idp.web.cookies import known_browser_id
 from idp.web.provider import current_provider
 
 
@@ -41,12 +39,8 @@ def reset_link(proof: Proof) -> ResponseReturnValue | None:
 
 def _waiting_here(proof: Proof) -> Interaction | None:
     """The sign-in in which this proof was asked for, if it was in this browser and is still open."""
-    provider = current_provider()
-    stored = provider.store.get(waiting_key(proof.id))
-    if stored is None:
-        return None
-    interaction = provider.interactions.load(stored.decode(), known_browser_id(provider.settings))
-    if interaction is None or is_expired(interaction) or interaction.progress.completed:
+    interaction = waiting_here(PasswordReset.attempt_of(proof))
+    if interaction is None:
         return None
     recovery = interaction.progress.recovery
     return interaction if recovery is not None and recovery.proof_id == proof.id else None
